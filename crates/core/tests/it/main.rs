@@ -1,0 +1,11 @@
+//! Properties of the core's rules, checked on generated input.
+
+mod names;
+mod patterns;
+mod redact;
+mod redact_forms;
+mod redact_json;
+mod redact_stream;
+mod run;
+mod support;
+mod tokens;

@@ -1,0 +1,317 @@
+//! The run state machine: what holds for every sequence of commands.
+
+use std::{sync::Arc, time::Duration};
+
+use claviger_core::{
+    Revision, Timestamp,
+    run::{
+        Again, Body, Cause, Command, Ending, Entry, Failure, JobEnd, MAX_LOSSES, NewClaim, Open, Phase, Refused,
+        Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState, apply, effects,
+    },
+};
+use proptest::prelude::*;
+
+const ID: RunId = RunId([7; 16]);
+
+fn body(n: u8) -> Body {
+    Body { sealed: Arc::from([n]), view: None }
+}
+
+fn step(n: u8) -> StepId {
+    format!("step {n}").parse().unwrap()
+}
+
+fn created(claim: Option<NewClaim>, max_attempts: u32) -> Entry {
+    let cause = Cause {
+        event_id: "e1".into(),
+        event_name: "a.b".parse().unwrap(),
+        at: Timestamp(0),
+        input: body(0),
+        parent: None,
+    };
+    Entry::Created {
+        environment: "default".parse().unwrap(),
+        function: "f".parse().unwrap(),
+        cause,
+        retry: Retry { max_attempts, ..Retry::default() },
+        claim,
+    }
+}
+
+fn claim(until: i64) -> NewClaim {
+    NewClaim {
+        holder: "w".into(),
+        lease_until: Timestamp(until),
+        secrets: vec![("KEY".parse().unwrap(), 3)],
+    }
+}
+
+/// A journal as it grows: its entries and the state after them.
+struct Story {
+    entries: Vec<(Entry, Revision, Timestamp)>,
+    run: Run,
+    now: Timestamp,
+}
+
+impl Story {
+    fn new(entry: Entry) -> Story {
+        let run = Run::fold(None, ID, &entry, Revision(1), Timestamp(0)).unwrap();
+        Story { entries: vec![(entry, Revision(1), Timestamp(0))], run, now: Timestamp(0) }
+    }
+
+    fn apply(&mut self, command: Command) -> Result<(), Refused> {
+        if let Some(entry) = apply(&self.run, command, self.now)?.entry {
+            let revision = self.run.last.next();
+            self.run = Run::fold(Some(self.run.clone()), ID, &entry, revision, self.now).expect("applied entries fold");
+            self.entries.push((entry, revision, self.now));
+        }
+        Ok(())
+    }
+
+    fn fence(&self) -> Revision {
+        self.run.claim.as_ref().map_or(Revision(0), |claim| claim.fence)
+    }
+
+    fn report(&mut self, outcomes: Vec<Reported>, ending: Option<Ending>) -> Result<(), Refused> {
+        self.apply(Command::Report(Report { fence: self.fence(), outcomes, ending }))
+    }
+
+    fn refold(&self) -> Run {
+        let fold = |run, (entry, revision, at): &(Entry, Revision, Timestamp)| {
+            Some(Run::fold(run, ID, entry, *revision, *at).expect("a journal folds"))
+        };
+        self.entries.iter().fold(None, fold).unwrap()
+    }
+}
+
+fn finished(n: u8) -> Reported {
+    Reported { id: step(n), kind: StepKind::Run, state: StepState::Finished(Some(body(n))) }
+}
+
+fn open(n: u8, open: Open) -> Reported {
+    Reported { id: step(n), kind: StepKind::Sleep, state: StepState::Open(open) }
+}
+
+fn sleep(n: u8, until: i64) -> Reported {
+    open(n, Open::Sleep { until: Timestamp(until) })
+}
+
+fn wait(n: u8, until: Option<i64>) -> Reported {
+    let wait = Open::Wait {
+        pattern: "a.*".parse().unwrap(),
+        condition: None,
+        until: until.map(Timestamp),
+        after: Revision(4),
+    };
+    open(n, wait)
+}
+
+fn some_outcome() -> impl Strategy<Value = Reported> {
+    prop_oneof![
+        (0u8..6).prop_map(finished),
+        (0u8..6).prop_map(|n| Reported {
+            id: step(n),
+            kind: StepKind::Run,
+            state: StepState::Failed(Failure::Error(body(n))),
+        }),
+        (0u8..6, 0i64..40).prop_map(|(n, until)| sleep(n, until)),
+        (0u8..6, proptest::option::of(0i64..40)).prop_map(|(n, until)| wait(n, until)),
+    ]
+}
+
+fn some_ending() -> impl Strategy<Value = Option<Ending>> {
+    prop_oneof![
+        4 => Just(None),
+        2 => Just(Some(Ending::Suspend)),
+        1 => Just(Some(Ending::Complete(None))),
+        1 => Just(Some(Ending::Fail { failure: Failure::Error(body(9)), again: Again::Backoff })),
+        1 => Just(Some(Ending::Fail { failure: Failure::Error(body(9)), again: Again::Never })),
+    ]
+}
+
+/// A command, made for the state it meets: its fence is the present one or a stale one.
+#[derive(Clone, Debug)]
+enum Move {
+    Claim,
+    Extend(bool),
+    Report(bool, Vec<Reported>, Option<Ending>),
+    Resolve(u8),
+    Release(bool, Release),
+    TimeOut,
+    Block,
+    Unblock,
+    Cancel,
+    Wait(i64),
+}
+
+fn some_move() -> impl Strategy<Value = Move> {
+    let outcomes = proptest::collection::vec(some_outcome(), 0..4);
+    prop_oneof![
+        4 => Just(Move::Claim),
+        1 => any::<bool>().prop_map(Move::Extend),
+        6 => (proptest::bool::weighted(0.9), outcomes, some_ending()).prop_map(|(f, o, e)| Move::Report(f, o, e)),
+        2 => (0u8..6).prop_map(Move::Resolve),
+        2 => (any::<bool>(), prop_oneof![Just(Release::Lost), Just(Release::Withheld), Just(Release::Undelivered)])
+            .prop_map(|(f, r)| Move::Release(f, r)),
+        1 => Just(Move::TimeOut),
+        1 => Just(Move::Block),
+        1 => Just(Move::Unblock),
+        1 => Just(Move::Cancel),
+        4 => (0i64..3_000).prop_map(Move::Wait),
+    ]
+}
+
+fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
+    let fence = |good: bool, story: &Story| if good { story.fence() } else { Revision(story.fence().0 + 1_000) };
+    match step_ {
+        Move::Claim => {
+            let until = story.now.0 + 30;
+            story.apply(Command::Claim(claim(until)))
+        }
+        Move::Extend(good) => {
+            let lease_until = Timestamp(story.now.0 + 60);
+            story.apply(Command::Extend { fence: fence(good, story), lease_until })
+        }
+        Move::Report(good, outcomes, ending) => {
+            let fence = fence(good, story);
+            story.apply(Command::Report(Report { fence, outcomes, ending }))
+        }
+        Move::Resolve(n) => {
+            story.apply(Command::Resolve { step: step(n), state: StepState::Finished(Some(body(n))) })
+        }
+        Move::Release(good, reason) => story.apply(Command::Release { fence: fence(good, story), reason }),
+        Move::TimeOut => story.apply(Command::TimeOut { fence: story.fence() }),
+        Move::Block => story.apply(Command::Block { missing: vec!["KEY".parse().unwrap()] }),
+        Move::Unblock => story.apply(Command::Unblock),
+        Move::Cancel => story.apply(Command::Cancel { by: "someone".into(), reason: None }),
+        Move::Wait(millis) => {
+            story.now = story.now.plus(Duration::from_millis(millis.unsigned_abs()));
+            Ok(())
+        }
+    }
+}
+
+fn terminal_entries(story: &Story) -> usize {
+    let is_terminal = |entry: &Entry| match entry {
+        Entry::Cancelled { .. } => true,
+        Entry::Progressed { ending: Some(JobEnd::Completed(_) | JobEnd::Failed { retry_at: None, .. }), .. } => true,
+        Entry::Released { then: Phase::Ended(_), .. } => true,
+        _ => false,
+    };
+    story.entries.iter().filter(|(entry, _, _)| is_terminal(entry)).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn every_story_keeps_the_rules(moves in proptest::collection::vec(some_move(), 1..60), held in any::<bool>(), attempts in 1u32..5) {
+        let mut story = Story::new(created(held.then(|| claim(30)), attempts));
+        for step_ in moves {
+            let before = story.run.clone();
+            let length = story.entries.len();
+            let result = play(&mut story, step_.clone());
+            let after = &story.run;
+            // The fold of the journal is the state.
+            prop_assert_eq!(&story.refold(), after);
+            // A refusal changes nothing, and nothing follows the end.
+            if result.is_err() || before.has_ended() {
+                prop_assert_eq!(&before, after);
+                prop_assert_eq!(length, story.entries.len());
+            }
+            // A finished step keeps its outcome.
+            for (id, known) in &before.steps {
+                if !matches!(known.state, StepState::Open(_)) {
+                    prop_assert_eq!(&after.steps[id].state, &known.state);
+                }
+            }
+            // A worker holds it exactly while it is running.
+            prop_assert_eq!(after.claim.is_some(), after.phase == Phase::Running);
+            prop_assert!(after.failures <= attempts);
+            prop_assert!(after.losses <= MAX_LOSSES);
+            prop_assert_eq!(after.has_ended(), after.ended_at.is_some());
+            // A stale fence is never obeyed.
+            if matches!(step_, Move::Report(false, ..) | Move::Extend(false) | Move::Release(false, _)) {
+                prop_assert!(result.is_err());
+            }
+        }
+        prop_assert_eq!(terminal_entries(&story), usize::from(story.run.has_ended()));
+        // What a restart does for the state is what the state asks for: never nothing for a run that can go on.
+        let wanted = effects(None, &story.run);
+        let waits_for_others = story.run.open_steps().any(|(_, open)| !matches!(open, Open::Sleep { .. }));
+        if !story.run.has_ended() && story.run.phase != Phase::Running && !waits_for_others {
+            prop_assert!(!wanted.is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_three_step_run_in_three_reports() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    story.report(vec![finished(1)], None).unwrap();
+    story.report(vec![finished(2)], None).unwrap();
+    story.report(vec![finished(3)], Some(Ending::Complete(Some(body(9))))).unwrap();
+    assert!(story.run.has_ended());
+    assert_eq!(story.entries.len(), 4);
+    assert_eq!(story.run.steps.len(), 3);
+}
+
+#[test]
+fn a_sleep_that_is_over_makes_the_run_ready_and_is_finished_by_the_claim() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    story.report(vec![sleep(1, 100)], Some(Ending::Suspend)).unwrap();
+    assert_eq!(story.run.phase, Phase::Suspended);
+    assert_eq!(story.run.due_at(), Some(Timestamp(100)));
+    story.now = Timestamp(99);
+    assert_eq!(story.apply(Command::Claim(claim(200))), Err(Refused::NotReady));
+    story.now = Timestamp(100);
+    story.apply(Command::Claim(claim(200))).unwrap();
+    assert_eq!(story.run.steps[&step(1)].state, StepState::Finished(None));
+}
+
+#[test]
+fn an_event_that_came_while_the_worker_went_on_is_not_lost_by_its_suspend() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    story.report(vec![wait(1, None)], None).unwrap();
+    story.apply(Command::Resolve { step: step(1), state: StepState::Finished(None) }).unwrap();
+    story.report(Vec::new(), Some(Ending::Suspend)).unwrap();
+    assert_eq!(story.run.phase, Phase::Queued);
+}
+
+#[test]
+fn a_failed_attempt_waits_longer_each_time_until_none_is_left() {
+    let mut story = Story::new(created(Some(claim(30)), 3));
+    let mut pauses = Vec::new();
+    while !story.run.has_ended() {
+        let fail = Ending::Fail { failure: Failure::Error(body(1)), again: Again::Backoff };
+        story.report(Vec::new(), Some(fail)).unwrap();
+        if let Phase::Retrying { at } = story.run.phase {
+            pauses.push(at.since(story.now).as_millis());
+            story.now = at;
+            story.apply(Command::Claim(claim(at.0 + 30))).unwrap();
+        }
+    }
+    assert_eq!(pauses, [1_000, 2_000]);
+    assert_eq!(story.run.failures, 3);
+}
+
+#[test]
+fn a_run_whose_workers_are_lost_again_and_again_fails() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    for _ in 1..MAX_LOSSES {
+        story.apply(Command::Release { fence: story.fence(), reason: Release::Lost }).unwrap();
+        story.now = story.now.plus(Duration::from_secs(60));
+        story.apply(Command::Claim(claim(story.now.0 + 30))).unwrap();
+    }
+    story.apply(Command::Release { fence: story.fence(), reason: Release::Lost }).unwrap();
+    assert!(story.run.has_ended());
+}
+
+#[test]
+fn ids_print_and_parse() {
+    let id = RunId([0xab; 16]);
+    assert_eq!(id.to_string().parse::<RunId>(), Ok(id));
+    for bad in ["", "run_", "run_AB", &"run_".repeat(9), "run_zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz"] {
+        assert!(bad.parse::<RunId>().is_err(), "{bad}");
+    }
+}
