@@ -1,0 +1,36 @@
+//! `cargo xtask ci`: all that has to be green, cheapest first.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::{
+    shell,
+    stages::{Done, Stages},
+    test, tidy,
+};
+
+/// Runs every stage and prints what became of each.
+///
+/// Generated files need no stage of their own: the tests that write them under `UPDATE_GOLDEN=1` fail when they differ,
+/// and `tidy` checks that those tests and the index of error pages are there.
+pub(crate) fn run(root: &Path) -> Result<()> {
+    let mut stages = Stages::default();
+    stages.run("format", || cargo(root, &["fmt", "--all", "--check"]));
+    stages.run("tidy", || tidy::run(root).map(|()| Done::Passed));
+    stages.run("clippy", || cargo(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]));
+    stages.run("dependency rules", || dependency_rules(root));
+    test::add_stages(root, &mut stages);
+    stages.finish()
+}
+
+fn dependency_rules(root: &Path) -> Result<Done> {
+    if !shell::has_program("cargo-deny") {
+        return Ok(Done::Skipped("cargo-deny is not installed; tidy has checked the bans".to_owned()));
+    }
+    cargo(root, &["deny", "check", "bans", "licenses", "sources"])
+}
+
+fn cargo(root: &Path, arguments: &[&str]) -> Result<Done> {
+    shell::run(shell::command(root, "cargo", arguments)).map(|()| Done::Passed)
+}
