@@ -7,7 +7,7 @@
 //! - base64 and base64url at all three alignments, padded or not. The characters that the value
 //!   determines fully are masked; a character shared with a neighbor of the value stays;
 //! - hexadecimal digits and percent-encoding, in both cases;
-//! - JSON, HTML, XML and shell escapes, and those again inside a JSON string;
+//! - JSON, HTML, XML and shell escapes, and all of the above again inside a JSON string or a URL;
 //! - UTF-16, both byte orders.
 //!
 //! Where occurrences overlap, their union is masked, with the mask of the one that starts first, and
@@ -19,7 +19,12 @@
 //! above, a value in fragments under 1,024 bytes), and values shorter than [`MIN_MASKABLE_BYTES`].
 //!
 //! Everything a redactor keeps of a value is wiped when its last clone is dropped, and so are the
-//! scratch buffers that forms are made in. Text that was redacted belongs to the caller.
+//! buffers that forms are made in and what a stream held back. Not wiped: what the compiler spilled to
+//! the stack, and the scratch copy that reads a value that is not UTF-8 as text. Text that was redacted
+//! belongs to the caller.
+//!
+//! Making the forms takes about 50 µs for a short value and some milliseconds for a multi-line one of
+//! 2 KiB: build a redactor once for many texts.
 
 mod builder;
 mod forms;

@@ -31,11 +31,11 @@ pub(super) fn forms_of(value: &[u8]) -> Vec<Bytes> {
     if trimmed.len() < value.len() && trimmed.len() >= MIN_MASKABLE_BYTES {
         push_encodings(trimmed, &mut forms);
     }
+    drop_repeated(&mut forms);
+    push_nested(&mut forms);
     for line in lines(value) {
         push_escapes(line, &mut forms);
     }
-    drop_repeated(&mut forms);
-    push_nested(&mut forms);
     push_utf16(value, &mut forms);
     forms.retain(|form| form.len() >= MIN_MASKABLE_BYTES);
     drop_repeated(&mut forms);

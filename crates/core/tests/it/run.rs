@@ -39,11 +39,7 @@ fn created(claim: Option<NewClaim>, max_attempts: u32) -> Entry {
 }
 
 fn claim(until: i64) -> NewClaim {
-    NewClaim {
-        holder: "w".into(),
-        lease_until: Timestamp(until),
-        secrets: vec![("KEY".parse().unwrap(), 3)],
-    }
+    NewClaim { holder: "w".into(), lease_until: Timestamp(until), secrets: vec![("KEY".parse().unwrap(), 3)] }
 }
 
 /// A journal as it grows: its entries and the state after them.
@@ -176,9 +172,7 @@ fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
             let fence = fence(good, story);
             story.apply(Command::Report(Report { fence, outcomes, ending }))
         }
-        Move::Resolve(n) => {
-            story.apply(Command::Resolve { step: step(n), state: StepState::Finished(Some(body(n))) })
-        }
+        Move::Resolve(n) => story.apply(Command::Resolve { step: step(n), state: StepState::Finished(Some(body(n))) }),
         Move::Release(good, reason) => story.apply(Command::Release { fence: fence(good, story), reason }),
         Move::TimeOut => story.apply(Command::TimeOut { fence: story.fence() }),
         Move::Block => story.apply(Command::Block { missing: vec!["KEY".parse().unwrap()] }),
@@ -192,11 +186,13 @@ fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
 }
 
 fn terminal_entries(story: &Story) -> usize {
-    let is_terminal = |entry: &Entry| match entry {
-        Entry::Cancelled { .. } => true,
-        Entry::Progressed { ending: Some(JobEnd::Completed(_) | JobEnd::Failed { retry_at: None, .. }), .. } => true,
-        Entry::Released { then: Phase::Ended(_), .. } => true,
-        _ => false,
+    let is_terminal = |entry: &Entry| {
+        matches!(
+            entry,
+            Entry::Cancelled { .. }
+                | Entry::Progressed { ending: Some(JobEnd::Completed(_) | JobEnd::Failed { retry_at: None, .. }), .. }
+                | Entry::Released { then: Phase::Ended(_), .. }
+        )
     };
     story.entries.iter().filter(|(entry, _, _)| is_terminal(entry)).count()
 }

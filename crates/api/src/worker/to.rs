@@ -1,0 +1,165 @@
+//! What a worker hears. Borrowed throughout: a job's value is written once, into the buffer that is sent.
+
+use std::fmt;
+
+use base64::{display::Base64Display, engine::general_purpose::STANDARD};
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+use crate::FunctionFailure;
+
+/// A frame for a worker.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum ToWorker<'a> {
+    /// `hello` was accepted.
+    Registered {
+        /// The version of the protocol.
+        protocol: u32,
+        /// Names this connection, in logs.
+        session: &'a str,
+        /// Where it works.
+        environment: &'a str,
+        /// The functions.
+        functions: Vec<&'a str>,
+        /// How often the worker is to be heard of.
+        heartbeat_every_ms: u64,
+        /// How long a claim stands without that.
+        lease_ms: u64,
+    },
+    /// A job.
+    Job(Job<'a>),
+    /// A frame is stored.
+    Ack {
+        /// The run.
+        run: String,
+        /// The claim.
+        fence: String,
+        /// Whether the job is over.
+        ended: bool,
+        /// Outcomes that the worker does not know.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        steps: Vec<JobStep<'a>>,
+    },
+    /// Stop a job.
+    Cancel {
+        /// The run.
+        run: String,
+        /// The claim.
+        fence: String,
+        /// `cancelled`, `timeout` or `lost`.
+        reason: &'a str,
+    },
+    /// The server is alive.
+    Heartbeat,
+    /// The server is going away.
+    Drain,
+    /// A frame was refused, or the connection is.
+    Error {
+        /// A public error code.
+        code: &'a str,
+        /// What happened.
+        detail: String,
+        /// The run whose frame was refused; without one the connection is closed.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<String>,
+    },
+}
+
+/// One attempt handed to a worker.
+#[derive(Debug, Serialize)]
+pub struct Job<'a> {
+    /// The run.
+    pub run: String,
+    /// The claim.
+    pub fence: String,
+    /// The function.
+    pub function: &'a str,
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// What started the run.
+    pub event: JobEvent<'a>,
+    /// The steps so far.
+    pub steps: Vec<JobStep<'a>>,
+    /// The declared secrets that are set.
+    pub secrets: Vec<JobSecret<'a>>,
+}
+
+/// The event of a job.
+#[derive(Debug, Serialize)]
+pub struct JobEvent<'a> {
+    /// Its id.
+    pub id: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its data.
+    pub data: &'a RawValue,
+    /// When it was stored, in milliseconds since the Unix epoch.
+    pub at: i64,
+    /// Its environment.
+    pub environment: &'a str,
+}
+
+/// A step as the server knows it: one of the three is given.
+#[derive(Debug, Serialize)]
+pub struct JobStep<'a> {
+    /// The step.
+    pub id: &'a str,
+    /// What it returned; `null` is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<&'a RawValue>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<FunctionFailure>,
+    /// It is open: the kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<&'a str>,
+}
+
+/// A secret of a job.
+#[derive(Debug, Serialize)]
+pub struct JobSecret<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its version.
+    pub version: u64,
+    /// Its value.
+    pub value: ValueText<'a>,
+    /// `base64` when the value is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+}
+
+impl<'a> JobSecret<'a> {
+    /// A secret with its value: text as it is, other bytes in base64.
+    #[must_use]
+    pub fn new(name: &'a str, version: u64, value: &'a [u8]) -> JobSecret<'a> {
+        match std::str::from_utf8(value) {
+            Ok(text) => JobSecret { name, version, value: ValueText(Form::Text(text)), encoding: None },
+            Err(_) => JobSecret { name, version, value: ValueText(Form::Bytes(value)), encoding: Some("base64") },
+        }
+    }
+}
+
+/// A value on its way to a worker: can be serialized, and nothing else. No content in `Debug`.
+pub struct ValueText<'a>(Form<'a>);
+
+enum Form<'a> {
+    Text(&'a str),
+    Bytes(&'a [u8]),
+}
+
+impl Serialize for ValueText<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Form::Text(text) => serializer.serialize_str(text),
+            Form::Bytes(bytes) => serializer.collect_str(&Base64Display::new(bytes, &STANDARD)),
+        }
+    }
+}
+
+impl fmt::Debug for ValueText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ValueText(…)")
+    }
+}

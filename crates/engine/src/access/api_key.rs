@@ -1,0 +1,146 @@
+//! API keys: created, listed, revoked.
+
+use std::{sync::Arc, time::Duration};
+
+use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role, Timestamp};
+use claviger_crypto::{ALL_ENVIRONMENTS, ApiKey};
+use claviger_store::{Expected, Stream};
+use zeroize::Zeroizing;
+
+use super::{Access, rules};
+use crate::{
+    Error,
+    record::access::{AccessForm, AccessRecord, StoredApiKey, api_key_subject},
+};
+
+/// An API key to be made.
+#[derive(Clone, Debug)]
+pub struct NewApiKey {
+    /// What it may do.
+    pub role: Role,
+    /// Where; `None` for every environment.
+    pub environment: Option<EnvironmentName>,
+    /// What people say about it, at most 1,000 characters.
+    pub description: Option<String>,
+    /// What narrows the role. Runtime keys need at least one secret pattern, subscriber keys one event pattern.
+    pub bounds: Bounds,
+    /// How long it is accepted; `None` for ever, but 24 hours for a subscriber, whose longest is 30 days.
+    pub ttl: Option<Duration>,
+}
+
+/// Everything about an API key but the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiKeyInfo {
+    /// Its public id.
+    pub id: Arc<str>,
+    /// What it may do.
+    pub role: Role,
+    /// Where.
+    pub reach: Reach,
+    /// What people say about it.
+    pub description: Option<String>,
+    /// What narrows the role.
+    pub bounds: Arc<Bounds>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: Arc<str>,
+    /// From when on it is not accepted.
+    pub expires_at: Option<Timestamp>,
+    /// Since when it has not been accepted because somebody revoked it.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl ApiKeyInfo {
+    /// Whoever presents the key.
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { id: self.id.clone(), role: self.role, reach: self.reach.clone(), bounds: self.bounds.clone() }
+    }
+}
+
+impl Access {
+    /// Makes an API key.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::Invalid`] when role and bounds do not fit each other,
+    /// and what the store says.
+    pub async fn create_api_key(
+        &self,
+        caller: &Caller,
+        new: NewApiKey,
+    ) -> Result<(ApiKeyInfo, Zeroizing<String>), Error> {
+        self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
+        if new.environment.as_ref().is_some_and(|environment| !self.is_visible(caller, environment)) {
+            return Err(Error::EnvironmentNotFound);
+        }
+        let ttl = rules::check(&new)?;
+        let key = ApiKey::generate(new.environment.as_ref().map_or(ALL_ENVIRONMENTS, EnvironmentName::as_str));
+        let created_at = self.shared.now();
+        let info = ApiKeyInfo {
+            id: key.id().into(),
+            role: new.role,
+            reach: new.environment.map_or(Reach::All, Reach::One),
+            description: new.description,
+            bounds: Arc::new(new.bounds),
+            created_at,
+            created_by: caller.id.clone(),
+            expires_at: ttl.map(|ttl| created_at.plus(ttl)),
+            revoked_at: None,
+        };
+        let hash = self.shared.keyring.hash_api_key(key.id(), key.secret_part());
+        let stored = StoredApiKey { info: info.clone(), revoked_by: None, hash: Arc::from(hash.as_slice()) };
+        self.store_api_key(stored, Expected::Absent).await?;
+        Ok((info, key.reveal()))
+    }
+
+    /// Every API key, also expired and revoked ones, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn list_api_keys(&self, caller: &Caller) -> Result<Vec<ApiKeyInfo>, Error> {
+        self.authorize_everywhere(caller, Permission::ApiKeyList).await?;
+        let mut infos: Vec<ApiKeyInfo> = self.known.api_keys().iter().map(|key| key.stored.info.clone()).collect();
+        infos.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
+        Ok(infos)
+    }
+
+    /// Revokes an API key: it is refused from now on here, and within a second on every other server. Revoking it again
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::ApiKeyNotFound`], and what the store says.
+    pub async fn revoke_api_key(&self, caller: &Caller, id: &str) -> Result<ApiKeyInfo, Error> {
+        self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
+        loop {
+            let known = self.known.api_key(id).ok_or(Error::ApiKeyNotFound)?;
+            if known.stored.info.revoked_at.is_some() {
+                return Ok(known.stored.info.clone());
+            }
+            let mut stored = known.stored.clone();
+            stored.info.revoked_at = Some(self.shared.now());
+            stored.revoked_by = Some(caller.id.clone());
+            let info = stored.info.clone();
+            match self.store_api_key(stored, Expected::At(known.last)).await {
+                Ok(()) => return Ok(info),
+                Err(Error::Store(claviger_store::Error::Conflict { .. })) => self.read_api_key(id).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn store_api_key(&self, stored: StoredApiKey, expected: Expected) -> Result<(), Error> {
+        let subject = api_key_subject(&stored.info.id).ok_or(Error::ApiKeyNotFound)?;
+        let append = self.shared.sign(Stream::Access, subject, &AccessForm::of_api_key(&stored), expected);
+        let revision = self.shared.append(append).await?;
+        self.known.apply(AccessRecord::ApiKey(stored), revision);
+        Ok(())
+    }
+
+    /// Catches up with what another server wrote.
+    async fn read_api_key(&self, id: &str) -> Result<(), Error> {
+        let subject = api_key_subject(id).ok_or(Error::ApiKeyNotFound)?;
+        let record = self.shared.ledger.last(Stream::Access, &subject).await?.ok_or(Error::ApiKeyNotFound)?;
+        self.known.apply(AccessRecord::read(&self.shared.keyring, &record)?, record.revision);
+        Ok(())
+    }
+}

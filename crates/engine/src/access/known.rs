@@ -1,0 +1,140 @@
+//! Every environment and API key, in memory and kept current, so that authentication asks no store and a revoked key
+//! fails at once.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
+
+use claviger_core::{Caller, EnvironmentName, Revision};
+use claviger_store::{Filter, Record, Stream};
+use parking_lot::RwLock;
+
+use crate::{
+    Error,
+    follow::follow,
+    keys,
+    record::access::{AccessRecord, StoredApiKey, StoredEnvironment},
+    shared::Shared,
+};
+
+/// Records read at once.
+const PAGE: usize = 1_000;
+
+#[derive(Default)]
+pub(crate) struct Known {
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    environments: BTreeMap<EnvironmentName, StoredEnvironment>,
+    api_keys: HashMap<Arc<str>, Arc<KnownApiKey>>,
+}
+
+/// An API key, with the caller it makes.
+pub(crate) struct KnownApiKey {
+    /// The revision of its last record.
+    pub(crate) last: Revision,
+    pub(crate) stored: StoredApiKey,
+    pub(crate) caller: Caller,
+}
+
+impl Known {
+    /// Reads the whole stream; answers how far it goes. A damaged record is an error: a server that does not know who may
+    /// do what does not start.
+    pub(crate) async fn read_all(&self, shared: &Shared) -> Result<Revision, Error> {
+        let mut after = Revision::ZERO;
+        loop {
+            let records = shared.ledger.read(Stream::Access, &Filter::All, after, PAGE).await?;
+            let Some(last) = records.last() else { return Ok(after) };
+            after = last.revision;
+            for record in &records {
+                self.deal_with(shared, record).await?;
+            }
+        }
+    }
+
+    /// Applies what is appended from now on, by this server and by others.
+    pub(crate) fn start_following(self: Arc<Self>, shared: Shared, after: Revision) {
+        let tasks = shared.tasks.clone();
+        tasks.spawn(async move {
+            follow(&shared, Stream::Access, after, |records| self.deal(&shared, records)).await;
+        });
+    }
+
+    /// Applies a record. An older one than the last applied of its subject changes nothing.
+    pub(crate) fn apply(&self, record: AccessRecord, revision: Revision) {
+        let mut state = self.state.write();
+        match record {
+            AccessRecord::Environment(environment) => {
+                state.environments.entry(environment.name.clone()).or_insert(environment);
+            }
+            AccessRecord::ApiKey(stored) => {
+                let present = state.api_keys.get(&stored.info.id);
+                if present.is_none_or(|known| known.last < revision) {
+                    let caller = stored.info.caller();
+                    let known = KnownApiKey { last: revision, stored, caller };
+                    state.api_keys.insert(known.caller.id.clone(), Arc::new(known));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn has_environment(&self, name: &EnvironmentName) -> bool {
+        self.state.read().environments.contains_key(name)
+    }
+
+    /// Sorted by name.
+    pub(crate) fn environments(&self) -> Vec<StoredEnvironment> {
+        self.state.read().environments.values().cloned().collect()
+    }
+
+    pub(crate) fn api_key(&self, id: &str) -> Option<Arc<KnownApiKey>> {
+        self.state.read().api_keys.get(id).cloned()
+    }
+
+    pub(crate) fn api_keys(&self) -> Vec<Arc<KnownApiKey>> {
+        self.state.read().api_keys.values().cloned().collect()
+    }
+
+    async fn deal(&self, shared: &Shared, records: Vec<Record>) -> ControlFlow<()> {
+        for record in &records {
+            match self.deal_with(shared, record).await {
+                Ok(()) => {}
+                Err(error @ Error::Corrupt { .. }) => {
+                    tracing::error!(%error, subject = %record.subject, "an access record is damaged");
+                    self.distrust(record);
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "an access record could not be applied, it will be tried again");
+                    return ControlFlow::Break(());
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    async fn deal_with(&self, shared: &Shared, record: &Record) -> Result<(), Error> {
+        let read = AccessRecord::read(&shared.keyring, record)?;
+        if let AccessRecord::Environment(environment) = &read {
+            // An environment is known only once its values can be sealed and opened here.
+            load_data_key(shared, environment).await?;
+        }
+        self.apply(read, record.revision);
+        Ok(())
+    }
+
+    /// A damaged record may have been the key's revocation: the key is not accepted any more.
+    fn distrust(&self, record: &Record) {
+        let mut tokens = record.subject.tokens();
+        if let (Some("apikey"), Some(id)) = (tokens.next(), tokens.next()) {
+            self.state.write().api_keys.remove(id);
+        }
+    }
+}
+
+pub(super) async fn load_data_key(shared: &Shared, environment: &StoredEnvironment) -> Result<(), Error> {
+    keys::load_data_key(&*shared.ledger, &shared.keyring, &environment.name, &environment.data_key).await
+}

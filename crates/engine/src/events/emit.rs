@@ -1,0 +1,160 @@
+//! Events on their way in.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use claviger_core::{EnvironmentName, EventName, Revision, Timestamp};
+use claviger_crypto::Binding;
+use claviger_store::{Append, Expected, Filter, Stream};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use super::{decode::Decoder, json};
+use crate::{
+    Error,
+    record::event::{Envelope, StoredEvent, event_subject},
+};
+
+/// Longest event id, in characters.
+pub const MAX_EVENT_ID: usize = 200;
+
+/// An event to emit.
+#[derive(Clone)]
+pub struct NewEvent {
+    /// Makes emitting it again harmless: one to 200 visible ASCII characters, no `.` or `..` alone, not the form of a
+    /// system event's id. Without one the event gets a UUID.
+    pub id: Option<String>,
+    /// Its name.
+    pub name: EventName,
+    /// Its data: JSON text, at most [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
+    pub data: Vec<u8>,
+}
+
+/// An event that is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emitted {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name.
+    pub name: EventName,
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// When it was emitted first.
+    pub at: Timestamp,
+    /// Its place in the event stream.
+    pub revision: Revision,
+}
+
+/// Stores events.
+pub(super) struct Emitter {
+    decoder: Decoder,
+    /// The highest revision that any emit of this process was answered with.
+    highest: AtomicU64,
+}
+
+impl Emitter {
+    pub(super) fn new(decoder: Decoder) -> Emitter {
+        Emitter { decoder, highest: AtomicU64::new(0) }
+    }
+
+    pub(super) async fn emit(&self, environment: &EnvironmentName, event: NewEvent) -> Result<Emitted, Error> {
+        if event.name.is_system() {
+            return Err(Error::ReservedEventName);
+        }
+        let data = json::compact(&event.data)?;
+        let may_be_known = event.id.is_some();
+        let id = match event.id {
+            Some(id) => checked_id(id)?,
+            None => Uuid::now_v7().to_string().into(),
+        };
+        let at = self.decoder.shared.now();
+        let mut emitted =
+            Emitted { id, name: event.name, environment: environment.clone(), at, revision: Revision::ZERO };
+        let append = self.append_of(&emitted, &data)?;
+        let highest = self.highest.load(Ordering::Relaxed);
+        emitted.revision = self.decoder.shared.append(append).await?;
+        self.highest.fetch_max(emitted.revision.0, Ordering::Relaxed);
+        // A new record comes after all that were there before.
+        if may_be_known && emitted.revision.0 <= highest {
+            return self.first(emitted).await;
+        }
+        Ok(emitted)
+    }
+
+    fn append_of(&self, emitted: &Emitted, data: &RawValue) -> Result<Append, Error> {
+        let shared = &self.decoder.shared;
+        let binding = Binding::Event { environment: emitted.environment.as_str(), event_id: &emitted.id };
+        let seal = |json: &str| -> Result<Arc<[u8]>, Error> {
+            let envelope = shared.keyring.seal(&binding, json.as_bytes());
+            envelope.map(Arc::from).map_err(|_| Error::Bug { what: "an environment without a data key" })
+        };
+        let view = match shared.live.redact_json(data.get()) {
+            std::borrow::Cow::Borrowed(_) => None,
+            std::borrow::Cow::Owned(masked) => Some(Envelope(seal(&masked)?)),
+        };
+        let stored = StoredEvent {
+            id: emitted.id.clone(),
+            name: emitted.name.to_string(),
+            environment: emitted.environment.to_string(),
+            at: emitted.at.0,
+            data: seal(data.get())?,
+            view,
+        };
+        let subject = event_subject(&emitted.environment, &emitted.name);
+        let mut append = shared.sign(Stream::Events, subject, &stored, Expected::Any);
+        append.message_id = Some(format!("{}/{}", emitted.environment, emitted.id));
+        Ok(append)
+    }
+
+    /// The answer that the first emit of this id got.
+    async fn first(&self, again: Emitted) -> Result<Emitted, Error> {
+        let before = Revision(again.revision.0 - 1);
+        let records = self.decoder.shared.ledger.read(Stream::Events, &Filter::All, before, 1).await?;
+        let Some(record) = records.first().filter(|record| record.revision == again.revision) else { return Ok(again) };
+        let first = self.decoder.read_emitted(record)?.event;
+        Ok(Emitted { name: first.name.clone(), at: first.at, ..again })
+    }
+}
+
+fn checked_id(id: String) -> Result<Arc<str>, Error> {
+    if id.is_empty() || id.len() > MAX_EVENT_ID || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::invalid(format!("an event id has 1 to {MAX_EVENT_ID} visible ASCII characters")));
+    }
+    // No URL can carry these as a segment of its path.
+    if id == "." || id == ".." {
+        return Err(Error::invalid("an event id cannot be `.` or `..`"));
+    }
+    // Run ids follow from event ids: an event with a system event's id could take the run of that event away.
+    let of_system = [Stream::Secrets, Stream::Access].iter().any(|stream| {
+        let revision = id.strip_prefix(stream.name()).and_then(|rest| rest.strip_prefix('-'));
+        revision.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    if of_system {
+        return Err(Error::invalid("event ids of this form are those of system events"));
+    }
+    Ok(id.into())
+}
+
+/// Without the data, which is nobody's business in a log.
+impl std::fmt::Debug for NewEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewEvent").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_visible_ascii_and_not_those_of_system_events() {
+        for good in ["1", "order-1", "secrets-", "secrets-1a", "secrets1", "a.b/c?d#e%2f", &"x".repeat(200)] {
+            assert_eq!(&*checked_id(good.to_owned()).unwrap(), good);
+        }
+        for bad in ["", " ", "a b", "a\n", "é", "a\u{7f}", ".", "..", "secrets-1", "access-0042", &"x".repeat(201)] {
+            assert_eq!(checked_id(bad.to_owned()).unwrap_err().code(), "invalid_request", "{bad}");
+        }
+    }
+}

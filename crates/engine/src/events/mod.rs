@@ -1,0 +1,166 @@
+//! Events: emitting them, and following them.
+//!
+//! There is one feed per stream that events come from: what callers emit (`events`), and what the records of changes
+//! say (`secrets`, `access`). Each is read and decoded once, whatever the number of subscribers; nothing is written
+//! twice, so no change is without its event. The public rules are in `spec/events.md`.
+
+mod cursor;
+mod decode;
+mod emit;
+mod event;
+mod feed;
+mod follow;
+mod json;
+mod lanes;
+mod ring;
+mod span;
+mod subscription;
+mod system;
+
+pub use cursor::{Cursor, Positions};
+pub use emit::{Emitted, MAX_EVENT_ID, NewEvent};
+pub use event::{Event, Source};
+pub(crate) use feed::Feed;
+pub use json::{MAX_EVENT_BYTES, MAX_EVENT_DEPTH};
+pub use subscription::{Frame, GapReason, Subscription};
+
+use std::sync::{Arc, atomic::Ordering};
+
+use claviger_core::{Caller, EnvironmentName, EventName, Pattern, Permission, Revision};
+use claviger_store::{Record, Stream};
+
+use self::{
+    cursor::STREAMS,
+    decode::Decoder,
+    emit::Emitter,
+    follow::Followed,
+    lanes::{Lane, Lanes},
+    subscription::{Beginning, Interest},
+};
+use crate::{Error, access::Access, shared::Shared};
+
+/// Most patterns of one subscription.
+pub const MAX_PATTERNS: usize = 64;
+
+/// Stores events, and delivers them. Cheap to clone.
+#[derive(Clone)]
+pub struct Events {
+    access: Arc<Access>,
+    decoder: Decoder,
+    emitter: Arc<Emitter>,
+    followed: Arc<[Followed]>,
+}
+
+impl Events {
+    /// Begins to follow the streams.
+    pub(crate) async fn open(shared: Shared, access: Arc<Access>) -> Result<Events, Error> {
+        let decoder = Decoder::new(shared);
+        let mut followed = Vec::with_capacity(STREAMS.len());
+        for (stream, _) in STREAMS {
+            followed.push(Followed::start(decoder.clone(), stream).await?);
+        }
+        let emitter = Arc::new(Emitter::new(decoder.clone()));
+        Ok(Events { access, decoder, emitter, followed: followed.into() })
+    }
+
+    /// Stores an event. Emitting again with the same id stores nothing and gets the first answer.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::ReservedEventName`], [`Error::Invalid`] for an id or data outside the rules,
+    /// [`Error::BodyTooLarge`], and what the store says.
+    pub async fn emit(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        event: NewEvent,
+    ) -> Result<Emitted, Error> {
+        self.access.authorize(caller, Permission::EventEmit, environment).await?;
+        self.emitter.emit(environment, event).await
+    }
+
+    /// Stores an event that a run sends, under the id that follows from the run and the step.
+    pub(crate) async fn emit_from_run(
+        &self,
+        environment: &EnvironmentName,
+        id: &str,
+        name: &EventName,
+        data: Vec<u8>,
+    ) -> Result<Emitted, Error> {
+        let event = NewEvent { id: Some(id.to_owned()), name: name.clone(), data };
+        self.emitter.emit(environment, event).await
+    }
+
+    /// Delivers the events of an environment that fit one of the patterns: those after the cursor, or without one those
+    /// from now on.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the caller may not subscribe, or not to one of the patterns, [`Error::Invalid`] for none or
+    /// too many patterns, and what the store says.
+    pub async fn subscribe(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        patterns: Vec<Pattern>,
+        after: Option<Cursor>,
+    ) -> Result<Subscription, Error> {
+        self.authorize_patterns(caller, environment, &patterns).await?;
+        let ledger = &self.decoder.shared.ledger;
+        let mut beginning = Beginning::new(ledger.incarnation(), after);
+        let mut lanes = Vec::new();
+        for stream in span::streams_of(&patterns) {
+            let position = beginning.position(stream, ledger.bounds(stream).await?.last);
+            let only = (stream != Stream::Access).then(|| environment.clone());
+            lanes.push(Lane::new(self.followed(stream)?, position, only));
+        }
+        let interest = Interest {
+            access: self.access.clone(),
+            caller: caller.clone(),
+            environment: environment.clone(),
+            patterns,
+        };
+        Ok(Subscription::new(interest, Lanes::new(lanes), beginning))
+    }
+
+    /// Every event there is after the positions, from the beginning for a stream without one. A position ahead of its
+    /// stream, as after a loss of data, stands for the stream's end.
+    pub(crate) async fn feed(&self, after: Positions) -> Result<Feed, Error> {
+        let mut lanes = Vec::with_capacity(self.followed.len());
+        for followed in &*self.followed {
+            let asked = after.get(&followed.stream).copied().unwrap_or(Revision::ZERO);
+            let last = self.decoder.shared.ledger.bounds(followed.stream).await?.last;
+            lanes.push(Lane::new(followed.clone(), asked.min(last), None));
+        }
+        Ok(Feed::new(Lanes::new(lanes)))
+    }
+
+    /// Opens a record of the event stream.
+    pub(crate) fn open_event(&self, record: &Record) -> Result<Arc<Event>, Error> {
+        self.decoder.read_emitted(record).map(|decoded| decoded.event)
+    }
+
+    /// Records that should be events and could not be read, in this process.
+    #[must_use]
+    pub fn unreadable_total(&self) -> u64 {
+        self.decoder.unreadable.load(Ordering::Relaxed)
+    }
+
+    async fn authorize_patterns(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        patterns: &[Pattern],
+    ) -> Result<(), Error> {
+        self.access.authorize(caller, Permission::EventSubscribe, environment).await?;
+        if patterns.is_empty() || patterns.len() > MAX_PATTERNS {
+            return Err(Error::invalid(format!("a subscription has 1 to {MAX_PATTERNS} patterns")));
+        }
+        let Some(refused) = patterns.iter().find(|pattern| !caller.may_subscribe(pattern)) else { return Ok(()) };
+        let bound = format!("the pattern `{refused}` is outside the patterns of this API key");
+        Err(self.access.refuse(caller, Permission::EventSubscribe, Some(environment), Some(bound)).await)
+    }
+
+    fn followed(&self, stream: Stream) -> Result<Followed, Error> {
+        let followed = self.followed.iter().find(|followed| followed.stream == stream);
+        followed.cloned().ok_or(Error::Bug { what: "a stream that is not followed" })
+    }
+}

@@ -1,0 +1,28 @@
+//! The services that make the rules happen: [`vault`], [`access`], [`audit`], [`events`], [`runtime`].
+//!
+//! The only place where the rules (`claviger-core`), the keys (`claviger-crypto`) and the store (`claviger-store`) meet.
+//! Every operation takes the [`Caller`](claviger_core::Caller) and authorizes it before anything else. No type that the
+//! management plane returns can hold a secret's value.
+
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod audit;
+mod clock;
+mod engine;
+mod error;
+pub mod events;
+mod follow;
+mod keys;
+mod live;
+mod page;
+mod record;
+pub mod runtime;
+mod shared;
+pub mod vault;
+
+pub use clock::{Clock, WallClock};
+pub use engine::{Engine, Parts};
+pub use error::Error;
+pub use live::{LiveHold, LiveValues};
+pub use page::Page;

@@ -1,0 +1,515 @@
+//! A run's journal as it is stored.
+
+use std::sync::Arc;
+
+use claviger_core::{
+    EnvironmentName, FunctionId, Pattern, Revision, SecretName, Timestamp,
+    run::{
+        Body, Cause, End, Entry, Failure, JobEnd, NewClaim, Open, Phase, Release, Retry, RunId, StepId, StepKind,
+        StepState,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+use super::base64_bytes;
+
+/// A journal record: the entry, when it was made, and what a list shows of the run after it.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct StoredEntry {
+    pub(crate) at: i64,
+    pub(crate) entry: EntryForm,
+    pub(crate) summary: Summary,
+}
+
+/// What a list shows of a run, and what a restart needs to know of it. Nothing sealed, no value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Summary {
+    pub(crate) function: Arc<str>,
+    pub(crate) status: Status,
+    pub(crate) attempt: u32,
+    pub(crate) event_id: Arc<str>,
+    pub(crate) event_name: Arc<str>,
+    pub(crate) created_at: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) started_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ended_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) missing: Vec<String>,
+}
+
+/// How a run stands, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Ready, and no worker has it yet.
+    Queued,
+    /// A worker executes it.
+    Running,
+    /// It sleeps until an instant.
+    Sleeping,
+    /// It waits for an event or another run.
+    Waiting,
+    /// A required secret is not set.
+    Blocked,
+    /// An attempt failed; the next one starts later.
+    Retrying,
+    /// It returned.
+    Completed,
+    /// It failed for good.
+    Failed,
+    /// Somebody ended it.
+    Cancelled,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Status; 9] = [
+        Status::Queued,
+        Status::Running,
+        Status::Sleeping,
+        Status::Waiting,
+        Status::Blocked,
+        Status::Retrying,
+        Status::Completed,
+        Status::Failed,
+        Status::Cancelled,
+    ];
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Queued => "queued",
+            Status::Running => "running",
+            Status::Sleeping => "sleeping",
+            Status::Waiting => "waiting",
+            Status::Blocked => "blocked",
+            Status::Retrying => "retrying",
+            Status::Completed => "completed",
+            Status::Failed => "failed",
+            Status::Cancelled => "cancelled",
+        }
+    }
+
+    /// Whether nothing follows it.
+    #[must_use]
+    pub fn has_ended(self) -> bool {
+        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
+    }
+
+    /// The status of a run.
+    pub(crate) fn of(run: &claviger_core::run::Run) -> Status {
+        match &run.phase {
+            Phase::Queued => Status::Queued,
+            Phase::Running => Status::Running,
+            Phase::Suspended if run.open_steps().all(|(_, open)| matches!(open, Open::Sleep { .. })) => {
+                Status::Sleeping
+            }
+            Phase::Suspended => Status::Waiting,
+            Phase::Retrying { .. } => Status::Retrying,
+            Phase::Blocked { .. } => Status::Blocked,
+            Phase::Ended(End::Completed(_)) => Status::Completed,
+            Phase::Ended(End::Failed(_)) => Status::Failed,
+            Phase::Ended(End::Cancelled { .. }) => Status::Cancelled,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct BodyForm {
+    #[serde(with = "base64_bytes")]
+    s: Arc<[u8]>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    v: Option<ViewForm>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ViewForm(#[serde(with = "base64_bytes")] Arc<[u8]>);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum EntryForm {
+    Created {
+        environment: String,
+        function: String,
+        event_id: Arc<str>,
+        event_name: String,
+        event_at: i64,
+        input: BodyForm,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parent: Option<(String, String)>,
+        retry: RetryForm,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claim: Option<ClaimForm>,
+    },
+    Claimed(ClaimForm),
+    Extended {
+        fence: u64,
+        lease_until: i64,
+    },
+    Progressed {
+        fence: u64,
+        outcomes: Vec<(String, KindForm, StateForm)>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ending: Option<JobEndForm>,
+    },
+    Resolved {
+        step: String,
+        state: StateForm,
+    },
+    Released {
+        fence: u64,
+        lost: bool,
+        then: ReleasedForm,
+    },
+    Blocked {
+        missing: Vec<String>,
+    },
+    Unblocked,
+    Cancelled {
+        by: Arc<str>,
+        reason: Option<String>,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct RetryForm {
+    attempts: u32,
+    initial: u64,
+    factor: f64,
+    max: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ClaimForm {
+    holder: Arc<str>,
+    until: i64,
+    secrets: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum KindForm {
+    Run,
+    Sleep,
+    WaitForEvent,
+    Invoke,
+    SendEvent,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum StateForm {
+    Finished(Option<BodyForm>),
+    Failed(FailureForm),
+    Sleep { until: i64 },
+    Wait { pattern: String, condition: Option<Arc<str>>, until: Option<i64>, after: u64 },
+    Invoke { function: String, child: String, input: Option<BodyForm>, until: Option<i64> },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum FailureForm {
+    Error(BodyForm),
+    TimedOut,
+    Lost,
+    Cancelled,
+    NoFunction,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum JobEndForm {
+    Suspended,
+    Completed(Option<BodyForm>),
+    Failed { failure: FailureForm, retry_at: Option<i64> },
+}
+
+/// What may follow a release.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum ReleasedForm {
+    Queued,
+    Retrying(i64),
+    Lost,
+}
+
+impl From<&Body> for BodyForm {
+    fn from(body: &Body) -> BodyForm {
+        BodyForm { s: body.sealed.clone(), v: body.view.clone().map(ViewForm) }
+    }
+}
+
+impl From<BodyForm> for Body {
+    fn from(form: BodyForm) -> Body {
+        Body { sealed: form.s, view: form.v.map(|view| view.0) }
+    }
+}
+
+fn body(body: Option<&Body>) -> Option<BodyForm> {
+    body.map(BodyForm::from)
+}
+
+impl From<&NewClaim> for ClaimForm {
+    fn from(claim: &NewClaim) -> ClaimForm {
+        let secrets = claim.secrets.iter().map(|(name, version)| (name.to_string(), *version)).collect();
+        ClaimForm { holder: claim.holder.clone(), until: claim.lease_until.0, secrets }
+    }
+}
+
+impl ClaimForm {
+    fn read(self) -> Option<NewClaim> {
+        let secret = |(name, version): (String, u64)| Some((name.parse::<SecretName>().ok()?, version));
+        let secrets = self.secrets.into_iter().map(secret).collect::<Option<_>>()?;
+        Some(NewClaim { holder: self.holder, lease_until: Timestamp(self.until), secrets })
+    }
+}
+
+impl From<&Failure> for FailureForm {
+    fn from(failure: &Failure) -> FailureForm {
+        match failure {
+            Failure::Error(body) => FailureForm::Error(body.into()),
+            Failure::TimedOut => FailureForm::TimedOut,
+            Failure::Lost => FailureForm::Lost,
+            Failure::Cancelled => FailureForm::Cancelled,
+            Failure::NoFunction => FailureForm::NoFunction,
+        }
+    }
+}
+
+impl From<FailureForm> for Failure {
+    fn from(form: FailureForm) -> Failure {
+        match form {
+            FailureForm::Error(body) => Failure::Error(body.into()),
+            FailureForm::TimedOut => Failure::TimedOut,
+            FailureForm::Lost => Failure::Lost,
+            FailureForm::Cancelled => Failure::Cancelled,
+            FailureForm::NoFunction => Failure::NoFunction,
+        }
+    }
+}
+
+impl From<&StepState> for StateForm {
+    fn from(state: &StepState) -> StateForm {
+        match state {
+            StepState::Finished(result) => StateForm::Finished(body(result.as_ref())),
+            StepState::Failed(failure) => StateForm::Failed(failure.into()),
+            StepState::Open(Open::Sleep { until }) => StateForm::Sleep { until: until.0 },
+            StepState::Open(Open::Wait { pattern, condition, until, after }) => StateForm::Wait {
+                pattern: pattern.to_string(),
+                condition: condition.clone(),
+                until: until.map(|t| t.0),
+                after: after.0,
+            },
+            StepState::Open(Open::Invoke { function, child, input, until }) => StateForm::Invoke {
+                function: function.to_string(),
+                child: child.to_string(),
+                input: body(input.as_ref()),
+                until: until.map(|t| t.0),
+            },
+        }
+    }
+}
+
+impl StateForm {
+    fn read(self) -> Option<StepState> {
+        Some(match self {
+            StateForm::Finished(result) => StepState::Finished(result.map(Body::from)),
+            StateForm::Failed(failure) => StepState::Failed(failure.into()),
+            StateForm::Sleep { until } => StepState::Open(Open::Sleep { until: Timestamp(until) }),
+            StateForm::Wait { pattern, condition, until, after } => StepState::Open(Open::Wait {
+                pattern: pattern.parse::<Pattern>().ok()?,
+                condition,
+                until: until.map(Timestamp),
+                after: Revision(after),
+            }),
+            StateForm::Invoke { function, child, input, until } => StepState::Open(Open::Invoke {
+                function: function.parse::<FunctionId>().ok()?,
+                child: child.parse::<RunId>().ok()?,
+                input: input.map(Body::from),
+                until: until.map(Timestamp),
+            }),
+        })
+    }
+}
+
+impl From<StepKind> for KindForm {
+    fn from(kind: StepKind) -> KindForm {
+        match kind {
+            StepKind::Run => KindForm::Run,
+            StepKind::Sleep => KindForm::Sleep,
+            StepKind::WaitForEvent => KindForm::WaitForEvent,
+            StepKind::Invoke => KindForm::Invoke,
+            StepKind::SendEvent => KindForm::SendEvent,
+        }
+    }
+}
+
+impl From<KindForm> for StepKind {
+    fn from(form: KindForm) -> StepKind {
+        match form {
+            KindForm::Run => StepKind::Run,
+            KindForm::Sleep => StepKind::Sleep,
+            KindForm::WaitForEvent => StepKind::WaitForEvent,
+            KindForm::Invoke => StepKind::Invoke,
+            KindForm::SendEvent => StepKind::SendEvent,
+        }
+    }
+}
+
+impl From<&Entry> for EntryForm {
+    fn from(entry: &Entry) -> EntryForm {
+        match entry {
+            Entry::Created { environment, function, cause, retry, claim } => {
+                created(environment, function, cause, retry, claim.as_ref())
+            }
+            Entry::Claimed(claim) => EntryForm::Claimed(claim.into()),
+            Entry::Extended { fence, lease_until } => {
+                EntryForm::Extended { fence: fence.0, lease_until: lease_until.0 }
+            }
+            Entry::Progressed { fence, outcomes, ending } => EntryForm::Progressed {
+                fence: fence.0,
+                outcomes: outcomes.iter().map(|(id, k, s)| (id.to_string(), (*k).into(), s.into())).collect(),
+                ending: ending.as_ref().map(job_end),
+            },
+            Entry::Resolved { step, state } => EntryForm::Resolved { step: step.to_string(), state: state.into() },
+            Entry::Released { fence, reason, then } => EntryForm::Released {
+                fence: fence.0,
+                lost: *reason == Release::Lost,
+                then: match then {
+                    Phase::Retrying { at } => ReleasedForm::Retrying(at.0),
+                    Phase::Ended(_) => ReleasedForm::Lost,
+                    _ => ReleasedForm::Queued,
+                },
+            },
+            Entry::Blocked { missing } => EntryForm::Blocked { missing: missing.iter().map(ToString::to_string).collect() },
+            Entry::Unblocked => EntryForm::Unblocked,
+            Entry::Cancelled { by, reason } => EntryForm::Cancelled { by: by.clone(), reason: reason.clone() },
+        }
+    }
+}
+
+fn created(
+    environment: &EnvironmentName,
+    function: &FunctionId,
+    cause: &Cause,
+    retry: &Retry,
+    claim: Option<&NewClaim>,
+) -> EntryForm {
+    EntryForm::Created {
+        environment: environment.to_string(),
+        function: function.to_string(),
+        event_id: cause.event_id.clone(),
+        event_name: cause.event_name.to_string(),
+        event_at: cause.at.0,
+        input: (&cause.input).into(),
+        parent: cause.parent.as_ref().map(|(run, step)| (run.to_string(), step.to_string())),
+        retry: RetryForm {
+            attempts: retry.max_attempts,
+            initial: millis(retry.initial_delay),
+            factor: retry.backoff_factor,
+            max: millis(retry.max_delay),
+        },
+        claim: claim.map(ClaimForm::from),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn job_end(end: &JobEnd) -> JobEndForm {
+    match end {
+        JobEnd::Suspended => JobEndForm::Suspended,
+        JobEnd::Completed(result) => JobEndForm::Completed(body(result.as_ref())),
+        JobEnd::Failed { failure, retry_at } => {
+            JobEndForm::Failed { failure: failure.into(), retry_at: retry_at.map(|t| t.0) }
+        }
+    }
+}
+
+impl EntryForm {
+    /// Back to the entry; `None` when the stored form breaks a rule.
+    pub(crate) fn read(self) -> Option<Entry> {
+        Some(match self {
+            EntryForm::Created { .. } => return self.read_created(),
+            EntryForm::Claimed(claim) => Entry::Claimed(claim.read()?),
+            EntryForm::Extended { fence, lease_until } => {
+                Entry::Extended { fence: Revision(fence), lease_until: Timestamp(lease_until) }
+            }
+            EntryForm::Progressed { fence, outcomes, ending } => {
+                let outcome = |(id, kind, state): (String, KindForm, StateForm)| {
+                    Some((id.parse::<StepId>().ok()?, kind.into(), state.read()?))
+                };
+                let outcomes = outcomes.into_iter().map(outcome).collect::<Option<_>>()?;
+                Entry::Progressed { fence: Revision(fence), outcomes, ending: ending.map(read_job_end) }
+            }
+            EntryForm::Resolved { step, state } => {
+                Entry::Resolved { step: step.parse().ok()?, state: state.read()? }
+            }
+            EntryForm::Released { fence, lost, then } => Entry::Released {
+                fence: Revision(fence),
+                reason: if lost { Release::Lost } else { Release::Withheld },
+                then: match then {
+                    ReleasedForm::Queued => Phase::Queued,
+                    ReleasedForm::Retrying(at) => Phase::Retrying { at: Timestamp(at) },
+                    ReleasedForm::Lost => Phase::Ended(End::Failed(Failure::Lost)),
+                },
+            },
+            EntryForm::Blocked { missing } => {
+                Entry::Blocked { missing: missing.iter().map(|name| name.parse().ok()).collect::<Option<_>>()? }
+            }
+            EntryForm::Unblocked => Entry::Unblocked,
+            EntryForm::Cancelled { by, reason } => Entry::Cancelled { by, reason },
+        })
+    }
+
+    fn read_created(self) -> Option<Entry> {
+        let EntryForm::Created { environment, function, event_id, event_name, event_at, input, parent, retry, claim } =
+            self
+        else {
+            return None;
+        };
+        let parent = match parent {
+            Some((run, step)) => Some((run.parse().ok()?, step.parse().ok()?)),
+            None => None,
+        };
+        let claim = match claim {
+            Some(claim) => Some(claim.read()?),
+            None => None,
+        };
+        let cause = Cause {
+            event_id,
+            event_name: event_name.parse().ok()?,
+            at: Timestamp(event_at),
+            input: input.into(),
+            parent,
+        };
+        let retry = Retry {
+            max_attempts: retry.attempts,
+            initial_delay: std::time::Duration::from_millis(retry.initial),
+            backoff_factor: retry.factor,
+            max_delay: std::time::Duration::from_millis(retry.max),
+        };
+        Some(Entry::Created {
+            environment: environment.parse().ok()?,
+            function: function.parse().ok()?,
+            cause,
+            retry,
+            claim,
+        })
+    }
+}
+
+fn read_job_end(form: JobEndForm) -> JobEnd {
+    match form {
+        JobEndForm::Suspended => JobEnd::Suspended,
+        JobEndForm::Completed(result) => JobEnd::Completed(result.map(Body::from)),
+        JobEndForm::Failed { failure, retry_at } => {
+            JobEnd::Failed { failure: failure.into(), retry_at: retry_at.map(Timestamp) }
+        }
+    }
+}

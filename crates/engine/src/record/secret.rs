@@ -1,0 +1,241 @@
+//! A secret as it is stored: metadata, and the active version's envelope.
+
+use std::sync::Arc;
+
+use claviger_core::{
+    Revision, Scope, SecretName, Timestamp,
+    secret::{Action, Secret, Stored, Version},
+    subject_token,
+};
+use claviger_crypto::{Binding, Keyring, sha256};
+use claviger_store::{Record, Stream, Subject};
+use serde::{Deserialize, Serialize};
+
+use super::{base64_bytes, verify};
+use crate::Error;
+
+/// A secret's subject: `secret.<env>.env.<token>`, or `secret.<env>.space.<space token>.<token>`.
+pub(crate) fn subject(scope: &Scope, name: &SecretName) -> Subject {
+    let environment = scope.environment.as_str();
+    let name = subject_token(name.as_str(), sha256);
+    match &scope.space {
+        None => Subject::new(&["secret", environment, "env", &name]),
+        Some(space) => {
+            let space = subject_token(space.as_str(), sha256);
+            Subject::new(&["secret", environment, "space", &space, &name])
+        }
+    }
+}
+
+/// A record of a secret, read and verified.
+#[derive(Debug)]
+pub(crate) struct StoredSecret {
+    /// The state and the revisions that guard it.
+    pub(crate) stored: Stored,
+    /// What the change was; `None` for maintenance.
+    pub(crate) action: Option<Action>,
+    /// Records whose versions this one made superfluous.
+    pub(crate) erase: Vec<Revision>,
+    /// The active version, sealed; `None` when deleted.
+    envelope: Option<Envelope>,
+}
+
+impl StoredSecret {
+    /// Reads a record. One that does not verify, or stands in the wrong place, is corruption.
+    pub(crate) fn read(keyring: &Keyring, record: &Record) -> Result<StoredSecret, Error> {
+        let form: SecretForm = verify(keyring, Stream::Secrets, record)?;
+        let corrupt = |what| Error::Corrupt { stream: Stream::Secrets.name(), revision: record.revision, what };
+        let read = form.into_stored(record.revision).ok_or(corrupt("it is no state a secret can be in"))?;
+        let secret = &read.stored.secret;
+        if subject(&secret.scope, &secret.name) != record.subject {
+            return Err(corrupt("it stands in the place of another secret"));
+        }
+        Ok(read)
+    }
+
+    /// The sealed active version, with its number; `None` when deleted.
+    pub(crate) fn active(&self) -> Option<(u64, &[u8])> {
+        Some((self.stored.secret.active?, &self.envelope.as_ref()?.0))
+    }
+}
+
+/// What an envelope of a secret is bound to.
+pub(crate) fn binding<'a>(secret: &'a Secret, version: u64) -> Binding<'a> {
+    Binding::Secret {
+        environment: secret.scope.environment.as_str(),
+        space: secret.scope.space.as_ref().map(claviger_core::SpaceName::as_str),
+        name: secret.name.as_str(),
+        version,
+        metadata: if secret.unmaskable { b"unmaskable" } else { b"" },
+    }
+}
+
+/// The body of a record.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct SecretForm {
+    secret: MetadataForm,
+    /// Who wrote this record: for a change the same as `updated_by`.
+    caller: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    action: Option<ActionForm>,
+    /// Why, in the caller's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// In a maintenance record, the revision of the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    erase: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    envelope: Option<Envelope>,
+}
+
+impl SecretForm {
+    /// The record of a change.
+    pub(crate) fn of_change(changed: &claviger_core::secret::Changed, envelope: Option<Vec<u8>>) -> SecretForm {
+        SecretForm {
+            secret: MetadataForm::new(&changed.secret),
+            caller: changed.secret.updated_by.clone(),
+            action: Some(ActionForm::from(changed.action)),
+            reason: None,
+            changed: None,
+            erase: changed.erase.iter().map(|revision| revision.0).collect(),
+            envelope: envelope.map(|bytes| Envelope(bytes.into())),
+        }
+    }
+
+    /// What a read of this record answers once it is stored.
+    pub(crate) fn stored_at(self, revision: Revision) -> Result<StoredSecret, Error> {
+        self.into_stored(revision).ok_or(Error::Bug { what: "a secret's record that does not read back" })
+    }
+
+    fn into_stored(self, revision: Revision) -> Option<StoredSecret> {
+        let secret = self.secret.into_secret()?;
+        let changed = self.changed.map_or(revision, Revision);
+        let is_complete =
+            secret.active.is_some() == self.envelope.is_some() && self.changed.is_none() == self.action.is_some();
+        is_complete.then(|| StoredSecret {
+            stored: Stored { secret, changed, last: revision },
+            action: self.action.map(Action::from),
+            erase: self.erase.into_iter().map(Revision).collect(),
+            envelope: self.envelope,
+        })
+    }
+}
+
+/// A secret's metadata, in records and in the index.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct MetadataForm {
+    name: String,
+    environment: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    space: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    description: Option<String>,
+    latest: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    active: Option<u64>,
+    versions: Vec<VersionForm>,
+    created_at: i64,
+    updated_at: i64,
+    updated_by: Arc<str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unmaskable: bool,
+}
+
+impl MetadataForm {
+    pub(crate) fn new(secret: &Secret) -> MetadataForm {
+        MetadataForm {
+            name: secret.name.to_string(),
+            environment: secret.scope.environment.to_string(),
+            space: secret.scope.space.as_ref().map(ToString::to_string),
+            description: secret.description.clone(),
+            latest: secret.latest,
+            active: secret.active,
+            versions: secret.versions.iter().map(VersionForm::new).collect(),
+            created_at: secret.created_at.0,
+            updated_at: secret.updated_at.0,
+            updated_by: secret.updated_by.clone(),
+            unmaskable: secret.unmaskable,
+        }
+    }
+
+    /// `None` when it is no state a secret can be in.
+    pub(crate) fn into_secret(self) -> Option<Secret> {
+        let space = self.space.map(|space| space.parse()).transpose().ok()?;
+        Some(Secret {
+            name: self.name.parse().ok()?,
+            scope: Scope { environment: self.environment.parse().ok()?, space },
+            description: self.description,
+            latest: self.latest,
+            active: self.active,
+            versions: self.versions.into_iter().map(VersionForm::into_version).collect(),
+            created_at: Timestamp(self.created_at),
+            updated_at: Timestamp(self.updated_at),
+            updated_by: self.updated_by,
+            unmaskable: self.unmaskable,
+        })
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct VersionForm {
+    number: u64,
+    created_at: i64,
+    created_by: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<u64>,
+}
+
+impl VersionForm {
+    fn new(version: &Version) -> VersionForm {
+        VersionForm {
+            number: version.number,
+            created_at: version.created_at.0,
+            created_by: version.created_by.clone(),
+            revision: version.revision.map(|revision| revision.0),
+        }
+    }
+
+    fn into_version(self) -> Version {
+        Version {
+            number: self.number,
+            created_at: Timestamp(self.created_at),
+            created_by: self.created_by,
+            revision: self.revision.map(Revision),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum ActionForm {
+    Created,
+    Updated,
+    Deleted,
+}
+
+impl From<Action> for ActionForm {
+    fn from(action: Action) -> ActionForm {
+        match action {
+            Action::Created => ActionForm::Created,
+            Action::Updated => ActionForm::Updated,
+            Action::Deleted => ActionForm::Deleted,
+        }
+    }
+}
+
+impl From<ActionForm> for Action {
+    fn from(form: ActionForm) -> Action {
+        match form {
+            ActionForm::Created => Action::Created,
+            ActionForm::Updated => Action::Updated,
+            ActionForm::Deleted => Action::Deleted,
+        }
+    }
+}
+
+/// A sealed value, as base64 in JSON.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Envelope(#[serde(with = "base64_bytes")] Arc<[u8]>);

@@ -1,0 +1,202 @@
+//! A worker's connection.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use claviger_core::{
+    Caller, FunctionId, Permission,
+    run::{Command, Release},
+};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, limits, pool::Session};
+use crate::Error;
+
+static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
+
+/// A connected worker. Dropping it gives its jobs back.
+pub struct Connection {
+    runtime: Runtime,
+    session: Arc<Session>,
+}
+
+impl Runtime {
+    /// Registers a worker's functions and connects it. What is to be sent to the worker arrives at the receiver.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] when the caller may not serve a function or receive a declared secret;
+    /// [`Error::Invalid`] when a limit or rule is broken. Nothing is registered then.
+    pub async fn connect(
+        &self,
+        caller: Caller,
+        registration: Registration,
+    ) -> Result<(Connection, UnboundedReceiver<Outgoing>), Error> {
+        check_limits(&registration)?;
+        self.access.authorize(&caller, Permission::FunctionServe, &registration.environment).await?;
+        for spec in &registration.functions {
+            self.check_bounds(&caller, &registration, spec).await?;
+        }
+        for spec in &registration.functions {
+            self.registry.register(&caller, &registration.environment, spec).await?;
+        }
+        let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
+        let (outbox, inbox) = unbounded_channel();
+        let functions: HashMap<FunctionId, Arc<FunctionSpec>> =
+            registration.functions.into_iter().map(|spec| (spec.id.clone(), Arc::new(spec))).collect();
+        let holder = format!("{}/{id}", self.process).into();
+        let session = Arc::new(Session { id, holder, caller, functions, outbox, held: Default::default() });
+        self.pool.join(session.clone(), registration.environment, registration.credit);
+        Ok((Connection { runtime: self.clone(), session }, inbox))
+    }
+
+    async fn check_bounds(
+        &self,
+        caller: &Caller,
+        registration: &Registration,
+        spec: &FunctionSpec,
+    ) -> Result<(), Error> {
+        let environment = &registration.environment;
+        if !caller.may_serve(&spec.id) {
+            let bound = format!("function `{}` is outside the bounds of this API key", spec.id);
+            let permission = Permission::FunctionServe;
+            return Err(self.access.refuse(caller, permission, Some(environment), Some(bound)).await);
+        }
+        for declared in &spec.secrets {
+            if !caller.may_receive(&declared.name) {
+                let bound = format!("secret `{}` is outside the bounds of this API key", declared.name);
+                let permission = Permission::SecretReceive;
+                return Err(self.access.refuse(caller, permission, Some(environment), Some(bound)).await);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_limits(registration: &Registration) -> Result<(), Error> {
+    if !(1..=limits::MAX_CREDIT).contains(&registration.credit) {
+        return Err(Error::invalid(format!("a worker's credit is 1 to {}", limits::MAX_CREDIT)));
+    }
+    if registration.functions.is_empty() || registration.functions.len() > limits::MAX_FUNCTIONS {
+        return Err(Error::invalid(format!("a worker has 1 to {} functions", limits::MAX_FUNCTIONS)));
+    }
+    let mut ids = std::collections::HashSet::new();
+    for spec in &registration.functions {
+        if !ids.insert(&spec.id) {
+            return Err(Error::invalid(format!("function `{}` is declared twice", spec.id)));
+        }
+        check_spec(spec)?;
+    }
+    Ok(())
+}
+
+fn check_spec(spec: &FunctionSpec) -> Result<(), Error> {
+    let refuse = |what: String| Err(Error::invalid(format!("function `{}`: {what}", spec.id)));
+    if spec.secrets.len() > limits::MAX_SECRETS {
+        return refuse(format!("at most {} secrets can be declared", limits::MAX_SECRETS));
+    }
+    if spec.triggers.len() > limits::MAX_TRIGGERS {
+        return refuse(format!("at most {} triggers can be declared", limits::MAX_TRIGGERS));
+    }
+    if !(1..=100).contains(&spec.retry.max_attempts) {
+        return refuse("`maxAttempts` is 1 to 100".to_owned());
+    }
+    if !(1.0..=10.0).contains(&spec.retry.backoff_factor) {
+        return refuse("`backoffFactor` is 1 to 10".to_owned());
+    }
+    if spec.concurrency == Some(0) {
+        return refuse("a concurrency limit is at least 1".to_owned());
+    }
+    Ok(())
+}
+
+impl Connection {
+    /// The session's name, for people.
+    #[must_use]
+    pub fn session(&self) -> &str {
+        &self.session.holder
+    }
+
+    /// Takes a worker's frame. The answer arrives at the receiver.
+    pub fn submit(&self, frame: Frame) {
+        let (runtime, session) = (self.runtime.clone(), self.session.clone());
+        self.runtime.shared.tasks.spawn(async move { runtime.report(session, frame).await });
+    }
+
+    /// Renews the leases of the jobs it holds, where other servers share the store.
+    pub fn heartbeat(&self) {
+        if !self.runtime.shared.ledger.is_shared() {
+            return;
+        }
+        let (runtime, session) = (self.runtime.clone(), self.session.clone());
+        self.runtime.shared.tasks.spawn(async move { runtime.extend(&session).await });
+    }
+
+    /// Sends it no more jobs.
+    pub fn drain(&self) {
+        self.runtime.pool.drain(&self.session);
+    }
+
+    /// Jobs it holds.
+    #[must_use]
+    pub fn jobs(&self) -> usize {
+        self.session.held.lock().len()
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.runtime.pool.leave(&self.session);
+        let (runtime, session) = (self.runtime.clone(), self.session.clone());
+        self.runtime.shared.tasks.spawn(async move { runtime.lose(&session).await });
+    }
+}
+
+impl Runtime {
+    /// Gives back the jobs of a connection that ended.
+    async fn lose(&self, session: &Session) {
+        let reason = match self.shared.stop.is_cancelled() {
+            true => Release::Withheld,
+            false => Release::Lost,
+        };
+        let runs: Vec<_> = session.held.lock().iter().copied().collect();
+        let release = |run| async move {
+            let Some(cell) = self.journal.known_cell(run) else { return };
+            let mut guard = cell.lock().await;
+            let fence = guard.job.as_ref().filter(|job| job.slot.session.id == session.id).map(|job| job.fence);
+            if let Some(fence) = fence
+                && let Err(error) = self.give_back(&mut guard, fence, reason).await
+            {
+                tracing::warn!(code = error.code(), %run, "a job could not be given back yet: {error}");
+            }
+            drop(guard);
+            self.journal.let_go(run, cell);
+        };
+        // At once, so that one commit serves many.
+        futures_util::future::join_all(runs.into_iter().map(release)).await;
+    }
+
+    async fn extend(&self, session: &Session) {
+        let runs: Vec<_> = session.held.lock().iter().copied().collect();
+        for run in runs {
+            let Some(cell) = self.journal.known_cell(run) else { continue };
+            let mut guard = cell.lock().await;
+            let now = self.shared.now();
+            let claim = guard.run.as_ref().and_then(|run| run.claim.clone());
+            // Half of the lease must be over: short jobs never cost a record.
+            let wanted = claim.filter(|claim| claim.lease_until.since(now) < limits::LEASE / 2);
+            if let Some(claim) = wanted {
+                let command = Command::Extend { fence: claim.fence, lease_until: now.plus(limits::LEASE) };
+                if let Err(error) = self.change(&mut guard, command).await {
+                    tracing::warn!(code = error.code(), %run, "a lease could not be renewed: {error}");
+                }
+            }
+            drop(guard);
+            self.journal.let_go(run, cell);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Events start runs and answer waits.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use claviger_core::{Revision, Timestamp};
+use claviger_store::Stream;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use super::{
+    Runtime,
+    follow::is_before,
+    jobs::{Start, run_of},
+    limits,
+};
+use crate::{Error, events::Event};
+
+/// The fold under which the index keeps how far events have been dispatched.
+const FOLD: &str = "dispatch";
+/// Events worked on at the same time.
+const AT_ONCE: usize = 1_024;
+/// How often the position is saved.
+const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+#[derive(Default)]
+struct Reached {
+    seen: Revision,
+    /// Events whose runs are being created.
+    open: BTreeSet<Revision>,
+}
+
+impl Reached {
+    /// Everything up to here has had its effect, durably.
+    fn position(&self) -> Revision {
+        self.open.first().map_or(self.seen, |first| Revision(first.0 - 1))
+    }
+}
+
+/// How far events have been dispatched. The position that is saved never passes an event whose
+/// effects are not durable.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    streams: Arc<Mutex<BTreeMap<Stream, Reached>>>,
+    /// The position in the event stream.
+    pub(crate) events: watch::Sender<Revision>,
+}
+
+impl Default for Progress {
+    fn default() -> Progress {
+        Progress { streams: Arc::default(), events: watch::Sender::new(Revision::ZERO) }
+    }
+}
+
+impl Progress {
+    fn begin(&self, stream: Stream, revision: Revision) {
+        let mut streams = self.streams.lock();
+        let reached = streams.entry(stream).or_default();
+        reached.seen = revision;
+        reached.open.insert(revision);
+    }
+
+    fn done(&self, stream: Stream, revision: Revision) {
+        let mut streams = self.streams.lock();
+        let Some(reached) = streams.get_mut(&stream) else { return };
+        reached.open.remove(&revision);
+        let position = reached.position();
+        drop(streams);
+        if stream == Stream::Events {
+            self.events.send_if_modified(|known| {
+                let moved = position > *known;
+                *known = position.max(*known);
+                moved
+            });
+        }
+    }
+
+    fn positions(&self) -> BTreeMap<Stream, Revision> {
+        self.streams.lock().iter().map(|(stream, reached)| (*stream, reached.position())).collect()
+    }
+}
+
+impl Runtime {
+    /// Follows every event of every environment.
+    pub(crate) async fn dispatch(self) -> Result<(), Error> {
+        let from = self.shared.index.reflected(FOLD).await?;
+        if let Some(position) = from.get(&Stream::Events) {
+            self.progress.events.send_replace(*position);
+        }
+        // Without a position (a new or rebuilt index), events older than the kept runs start nothing:
+        // their runs may have been there and be purged.
+        let oldest = Timestamp(self.shared.now().0 - i64::try_from(limits::KEEP_RUNS.as_millis()).unwrap_or(0));
+        let mut feed = self.events.feed(from).await?;
+        let permits = Arc::new(Semaphore::new(AT_ONCE));
+        loop {
+            let event = tokio::select! {
+                event = feed.next() => event,
+                () = self.shared.stop.cancelled() => return Ok(()),
+            };
+            let Some(event) = event else { return Ok(()) };
+            let stream = event.stream;
+            self.progress.begin(stream, event.revision);
+            if event.at < oldest || !self.concerns(&event) {
+                self.progress.done(stream, event.revision);
+                continue;
+            }
+            let Ok(permit) = permits.clone().acquire_owned().await else { return Ok(()) };
+            let runtime = self.clone();
+            self.shared.tasks.spawn(async move {
+                let _permit = permit;
+                if runtime.effect(&event).await {
+                    runtime.progress.done(stream, event.revision);
+                }
+            });
+        }
+    }
+
+    fn concerns(&self, event: &Event) -> bool {
+        !self.registry.triggered(&event.environment, event.name.as_str()).is_empty()
+            || !self.waits.answered(event).is_empty()
+    }
+
+    /// Creates the runs and answers the waits, however often it takes. False when the engine stops first.
+    async fn effect(&self, event: &Event) -> bool {
+        loop {
+            match self.try_effect(event).await {
+                Ok(()) => return true,
+                Err(error) => {
+                    tracing::warn!(code = error.code(), "an event could not be dispatched yet: {error}");
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = self.shared.stop.cancelled() => return false,
+            }
+        }
+    }
+
+    async fn try_effect(&self, event: &Event) -> Result<(), Error> {
+        for function in self.registry.triggered(&event.environment, event.name.as_str()) {
+            if is_before(&function, event) {
+                continue;
+            }
+            let start = Start {
+                id: run_of(&event.environment, &function.spec.id, &event.id),
+                environment: event.environment.clone(),
+                function,
+                event_id: event.id.clone(),
+                event_name: event.name.clone(),
+                data: event.data.get().into(),
+                at: event.at,
+                parent: None,
+            };
+            self.start(start).await?;
+        }
+        for watch in self.waits.answered(event) {
+            self.answer(&watch, event).await?;
+        }
+        Ok(())
+    }
+
+    /// Saves the position from time to time.
+    pub(crate) async fn save_progress(self) {
+        let mut saved = BTreeMap::new();
+        loop {
+            let is_last = tokio::select! {
+                () = tokio::time::sleep(SAVE_EVERY) => false,
+                () = self.shared.stop.cancelled() => true,
+            };
+            let positions = self.progress.positions();
+            if positions != saved && !positions.is_empty() {
+                match self.shared.index.write(FOLD, Vec::new(), positions.clone()).await {
+                    Ok(()) => saved = positions,
+                    Err(error) => tracing::warn!("how far events were dispatched could not be saved: {error}"),
+                }
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+}

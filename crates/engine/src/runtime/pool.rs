@@ -1,0 +1,178 @@
+//! Who can take a job: connected workers, their credit, and the functions' limits.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use claviger_core::{Caller, EnvironmentName, FunctionId, run::RunId};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc::UnboundedSender};
+
+use super::{FunctionSpec, Outgoing};
+
+/// A function of an environment: what jobs are counted by.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Topic {
+    pub(crate) environment: EnvironmentName,
+    pub(crate) function: FunctionId,
+}
+
+/// A connected worker.
+pub(crate) struct Session {
+    pub(crate) id: u64,
+    /// Names this server process and the session; stands in the claims it holds.
+    pub(crate) holder: Arc<str>,
+    pub(crate) caller: Caller,
+    pub(crate) functions: HashMap<FunctionId, Arc<FunctionSpec>>,
+    pub(crate) outbox: UnboundedSender<Outgoing>,
+    /// The runs it holds.
+    pub(crate) held: Mutex<HashSet<RunId>>,
+}
+
+struct Entry {
+    session: Arc<Session>,
+    environment: EnvironmentName,
+    credit: u32,
+    is_draining: bool,
+}
+
+#[derive(Default)]
+struct Inner {
+    sessions: HashMap<u64, Entry>,
+    /// Sessions that serve a topic, and whose turn it is.
+    serving: HashMap<Topic, (Vec<u64>, usize)>,
+    running: HashMap<Topic, u32>,
+    /// Topics with offered runs that found no slot.
+    backlog: HashSet<Topic>,
+}
+
+/// The workers of this process. One short lock; nothing waits while holding it.
+#[derive(Clone, Default)]
+pub(crate) struct Pool {
+    inner: Arc<Mutex<Inner>>,
+    /// Told when a slot may have become free for a topic that waits.
+    pub(crate) freed: Arc<Notify>,
+}
+
+/// The right to hand one job to one worker; given back when dropped.
+pub(crate) struct Slot {
+    pool: Pool,
+    topic: Topic,
+    pub(crate) session: Arc<Session>,
+}
+
+impl Slot {
+    /// The environment of the job.
+    pub(crate) fn environment(&self) -> &EnvironmentName {
+        &self.topic.environment
+    }
+
+    /// What the worker declared for the function.
+    pub(crate) fn spec(&self) -> Option<&Arc<FunctionSpec>> {
+        self.session.functions.get(&self.topic.function)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut inner = self.pool.inner.lock();
+        if let Some(entry) = inner.sessions.get_mut(&self.session.id) {
+            entry.credit += 1;
+        }
+        if let Some(running) = inner.running.get_mut(&self.topic) {
+            *running = running.saturating_sub(1);
+        }
+        if !inner.backlog.is_empty() {
+            self.pool.freed.notify_one();
+        }
+    }
+}
+
+impl Pool {
+    pub(crate) fn join(&self, session: Arc<Session>, environment: EnvironmentName, credit: u32) {
+        let mut inner = self.inner.lock();
+        for function in session.functions.keys() {
+            let topic = Topic { environment: environment.clone(), function: function.clone() };
+            inner.serving.entry(topic).or_default().0.push(session.id);
+        }
+        inner.sessions.insert(session.id, Entry { session, environment, credit, is_draining: false });
+        self.freed.notify_one();
+    }
+
+    pub(crate) fn leave(&self, session: &Session) {
+        let mut inner = self.inner.lock();
+        let Some(entry) = inner.sessions.remove(&session.id) else { return };
+        for function in session.functions.keys() {
+            let topic = Topic { environment: entry.environment.clone(), function: function.clone() };
+            if let Some((serving, _)) = inner.serving.get_mut(&topic) {
+                serving.retain(|id| *id != session.id);
+                if serving.is_empty() {
+                    inner.serving.remove(&topic);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn drain(&self, session: &Session) {
+        if let Some(entry) = self.inner.lock().sessions.get_mut(&session.id) {
+            entry.is_draining = true;
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> Vec<Arc<Session>> {
+        self.inner.lock().sessions.values().map(|entry| entry.session.clone()).collect()
+    }
+
+    /// Workers connected for a function.
+    pub(crate) fn workers(&self, topic: &Topic) -> usize {
+        self.inner.lock().serving.get(topic).map_or(0, |(serving, _)| serving.len())
+    }
+
+    /// A slot for a new run, unless others wait before it.
+    pub(crate) fn acquire_if_first(&self, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
+        let mut inner = self.inner.lock();
+        if inner.backlog.contains(topic) { None } else { self.take(&mut inner, topic, limit) }
+    }
+
+    /// A slot for a run that waits.
+    pub(crate) fn acquire(&self, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
+        self.take(&mut self.inner.lock(), topic, limit)
+    }
+
+    fn take(&self, inner: &mut Inner, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
+        let running = inner.running.get(topic).copied().unwrap_or(0);
+        if limit.is_some_and(|limit| running >= limit) {
+            return None;
+        }
+        let Inner { sessions, serving, .. } = inner;
+        let (ids, turn) = serving.get_mut(topic)?;
+        for step in 0..ids.len() {
+            let at = (*turn + step) % ids.len();
+            let Some(entry) = sessions.get_mut(&ids[at]) else { continue };
+            if entry.credit > 0 && !entry.is_draining {
+                entry.credit -= 1;
+                *turn = at + 1;
+                let session = entry.session.clone();
+                *inner.running.entry(topic.clone()).or_default() += 1;
+                return Some(Slot { pool: self.clone(), topic: topic.clone(), session });
+            }
+        }
+        None
+    }
+
+    /// Notes that runs of the topic wait, and wakes the pump.
+    pub(crate) fn wait_for(&self, topic: Topic) {
+        self.inner.lock().backlog.insert(topic);
+        self.freed.notify_one();
+    }
+
+    /// Notes that none waits any more.
+    pub(crate) fn is_clear(&self, topic: &Topic) {
+        self.inner.lock().backlog.remove(topic);
+    }
+
+    pub(crate) fn waiting(&self) -> Vec<Topic> {
+        self.inner.lock().backlog.iter().cloned().collect()
+    }
+}

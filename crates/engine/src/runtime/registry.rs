@@ -1,0 +1,139 @@
+//! The functions that are known, by environment.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use arc_swap::ArcSwap;
+use claviger_core::{Caller, EnvironmentName, FunctionId, Revision, Timestamp, subject_token};
+use claviger_crypto::sha256;
+use claviger_store::{Expected, Filter, Record, Stream, Subject};
+use futures_util::StreamExt;
+
+use super::FunctionSpec;
+use crate::{Error, record::function::StoredFunction, shared::Shared};
+
+/// A function as registered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// What it declares.
+    pub spec: FunctionSpec,
+    /// When it was last registered with a change.
+    pub updated_at: Timestamp,
+    /// When its triggers were registered: earlier events start nothing.
+    pub since: Timestamp,
+    /// The revision of that registration.
+    pub revision: Revision,
+}
+
+type Known = HashMap<EnvironmentName, BTreeMap<FunctionId, Arc<Function>>>;
+
+/// A fold of the functions stream, kept current by a tail. Reading takes no lock.
+#[derive(Clone)]
+pub(crate) struct Registry {
+    shared: Shared,
+    known: Arc<ArcSwap<Known>>,
+}
+
+impl Registry {
+    /// Reads every declaration, then follows the stream.
+    pub(crate) async fn open(shared: Shared) -> Result<Registry, Error> {
+        let registry = Registry { shared, known: Arc::default() };
+        let mut after = Revision::ZERO;
+        loop {
+            let records = registry.shared.ledger.read(Stream::Functions, &Filter::All, after, 1_000).await?;
+            let Some(last) = records.last() else { break };
+            after = last.revision;
+            for record in &records {
+                registry.fold(record)?;
+            }
+        }
+        let follower = registry.clone();
+        registry.shared.tasks.spawn(async move { follower.follow(after).await });
+        Ok(registry)
+    }
+
+    async fn follow(&self, mut after: Revision) {
+        while !self.shared.stop.is_cancelled() {
+            let mut tail = self.shared.ledger.tail(Stream::Functions, Filter::All, after);
+            loop {
+                let next = tokio::select! {
+                    next = tail.next() => next,
+                    () = self.shared.stop.cancelled() => return,
+                };
+                let Some(Ok(record)) = next else { break };
+                after = record.revision;
+                if let Err(error) = self.fold(&record) {
+                    tracing::error!(code = error.code(), "a function's declaration could not be read: {error}");
+                }
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    }
+
+    fn fold(&self, record: &Record) -> Result<(), Error> {
+        let corrupt = || Error::Corrupt { stream: "functions", revision: record.revision, what: "it breaks a rule" };
+        let stored: StoredFunction = self.shared.verify(Stream::Functions, record)?;
+        let spec = stored.read().ok_or_else(corrupt)?;
+        let environment = record.subject.tokens().nth(1).and_then(|name| name.parse().ok()).ok_or_else(corrupt)?;
+        let function =
+            Arc::new(Function {
+                environment,
+                spec,
+                updated_at: Timestamp(stored.at),
+                since: Timestamp(stored.since),
+                revision: record.revision,
+            });
+        self.known.rcu(|known| {
+            let mut next = Known::clone(known);
+            let functions = next.entry(function.environment.clone()).or_default();
+            // The tail may come behind a registration that was folded when it was made.
+            if functions.get(&function.spec.id).is_none_or(|present| present.revision < function.revision) {
+                functions.insert(function.spec.id.clone(), function.clone());
+            }
+            next
+        });
+        Ok(())
+    }
+
+    /// Stores a declaration, unless it is the present one already.
+    pub(crate) async fn register(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        spec: &FunctionSpec,
+    ) -> Result<(), Error> {
+        let present = self.get(environment, &spec.id);
+        if present.as_ref().is_some_and(|function| function.spec == *spec) {
+            return Ok(());
+        }
+        let now = self.shared.now();
+        let since = present.filter(|f| f.spec.triggers == spec.triggers).map_or(now, |function| function.since);
+        let subject = Subject::new(&["function", environment.as_str(), &subject_token(spec.id.as_str(), sha256)]);
+        let stored = StoredFunction::new(spec, caller.id.clone(), now, since);
+        let append = self.shared.sign(Stream::Functions, subject.clone(), &stored, Expected::Any);
+        let bytes: Arc<[u8]> = append.bytes.clone().into();
+        let revision = self.shared.append(append).await?;
+        self.fold(&Record { subject, revision, stored_at: self.shared.now(), bytes })
+    }
+
+    pub(crate) fn get(&self, environment: &EnvironmentName, id: &FunctionId) -> Option<Arc<Function>> {
+        self.known.load().get(environment)?.get(id).cloned()
+    }
+
+    /// Every function of an environment, by id.
+    pub(crate) fn list(&self, environment: &EnvironmentName) -> Vec<Arc<Function>> {
+        self.known.load().get(environment).map(|known| known.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The functions that an event of this name starts.
+    pub(crate) fn triggered(&self, environment: &EnvironmentName, event: &str) -> Vec<Arc<Function>> {
+        let known = self.known.load();
+        let Some(functions) = known.get(environment) else { return Vec::new() };
+        let starts = |function: &&Arc<Function>| function.spec.triggers.iter().any(|t| t.matches(event));
+        functions.values().filter(starts).cloned().collect()
+    }
+}

@@ -1,0 +1,338 @@
+//! What people see of runs and functions: redacted views only.
+
+use std::{sync::Arc, time::Duration};
+
+use claviger_core::{
+    Caller, EnvironmentName, FunctionId, Permission, Revision, SecretName, Timestamp,
+    run::{Command, Delivery, End, Failure, Open, Phase, Run, RunId, StepKind, StepState},
+};
+
+use super::{
+    Function, FunctionError, Json, Runtime,
+    bodies::{Bodies, Part},
+    fold::Listed,
+    frames::CancelReason,
+    jobs::{plain_error, run_of},
+    pool::Topic,
+};
+use crate::{Error, Page, record::run::Status};
+
+/// A run, as a list shows it.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// Its id.
+    pub id: RunId,
+    /// Its environment.
+    pub environment: EnvironmentName,
+    /// Its function.
+    pub function: String,
+    /// How it stands.
+    pub status: Status,
+    /// The present or last attempt.
+    pub attempt: u32,
+    /// The id of the event that started it.
+    pub event_id: String,
+    /// The event's name.
+    pub event_name: String,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When a worker first took it.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// When time makes it go on: a sleep's end, the next attempt.
+    pub due_at: Option<Timestamp>,
+    /// Required secrets that are not set.
+    pub missing: Vec<String>,
+}
+
+/// A run with its steps, in redacted views.
+#[derive(Debug)]
+pub struct RunDetail {
+    /// What a list shows.
+    pub info: RunInfo,
+    /// Its result.
+    pub result: Option<Json>,
+    /// The error of the run, or of its latest attempt.
+    pub error: Option<FunctionError>,
+    /// Who cancelled it, and why.
+    pub cancelled: Option<(String, Option<String>)>,
+    /// The run and step that invoked it.
+    pub parent: Option<(RunId, String)>,
+    /// Its steps, in order.
+    pub steps: Vec<StepDetail>,
+    /// Which secrets were handed over, when.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// A step of a run.
+#[derive(Debug)]
+pub struct StepDetail {
+    /// Its id.
+    pub id: String,
+    /// What made it.
+    pub kind: StepKind,
+    /// When it was last changed.
+    pub at: Timestamp,
+    /// How it stands.
+    pub state: StepShown,
+}
+
+/// How a step stands.
+#[derive(Debug)]
+pub enum StepShown {
+    /// Finished; `None` stands for `null`.
+    Finished(Option<Json>),
+    /// Failed.
+    Failed(FunctionError),
+    /// Open.
+    Open {
+        /// When time finishes it.
+        until: Option<Timestamp>,
+        /// The event it waits for.
+        event: Option<String>,
+        /// The function it invoked, and its run.
+        invoked: Option<(FunctionId, RunId)>,
+    },
+}
+
+/// A function and its workers.
+#[derive(Clone, Debug)]
+pub struct FunctionInfo {
+    /// What was registered.
+    pub function: Arc<Function>,
+    /// Workers connected to this server.
+    pub workers: usize,
+}
+
+/// Which runs to list.
+#[derive(Clone, Debug, Default)]
+pub struct RunFilter {
+    /// Of one function.
+    pub function: Option<String>,
+    /// In one status.
+    pub status: Option<Status>,
+    /// Continue after this, as a page before said.
+    pub after: Option<String>,
+    /// At most so many, 1–500.
+    pub limit: usize,
+}
+
+/// What an event started.
+#[derive(Debug)]
+pub struct EventRuns {
+    /// Whether the event has been dispatched: no further run will come of it.
+    pub dispatched: bool,
+    /// The runs.
+    pub runs: Vec<RunDetail>,
+}
+
+impl Runtime {
+    /// The functions of an environment.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn functions(&self, caller: &Caller, environment: &EnvironmentName) -> Result<Vec<FunctionInfo>, Error> {
+        self.access.authorize(caller, Permission::FunctionList, environment).await?;
+        let info = |function: Arc<Function>| {
+            let topic = Topic { environment: environment.clone(), function: function.spec.id.clone() };
+            FunctionInfo { workers: self.pool.workers(&topic), function }
+        };
+        Ok(self.registry.list(environment).into_iter().map(info).collect())
+    }
+
+    /// Runs, newest first. Sees every run created before the call.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::InvalidCursor`].
+    pub async fn runs(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        filter: RunFilter,
+    ) -> Result<Page<RunInfo>, Error> {
+        self.access.authorize(caller, Permission::RunList, environment).await?;
+        self.index.catch_up().await?;
+        let limit = filter.limit.clamp(1, 500);
+        let prefix = format!("run/{environment}/");
+        let after = match &filter.after {
+            Some(cursor) if !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/')) => {
+                return Err(Error::InvalidCursor);
+            }
+            Some(cursor) => format!("{prefix}{cursor}"),
+            None => String::new(),
+        };
+        let passes = |summary: &crate::record::run::Summary| {
+            filter.function.as_deref().is_none_or(|function| function == &*summary.function)
+                && filter.status.is_none_or(|status| status == summary.status)
+        };
+        let mut listed = self.index.list(environment, &after, limit + 1, passes).await?;
+        let has_more = listed.len() > limit;
+        listed.truncate(limit);
+        let next = listed.last().filter(|_| has_more).map(|last| last.key[prefix.len()..].to_owned());
+        Ok(Page { items: listed.into_iter().map(|run| info(environment, run)).collect(), next })
+    }
+
+    /// One run, in its redacted views.
+    ///
+    /// # Errors
+    /// [`Error::RunNotFound`], [`Error::Denied`].
+    pub async fn run(&self, caller: &Caller, environment: &EnvironmentName, id: RunId) -> Result<RunDetail, Error> {
+        self.access.authorize(caller, Permission::RunList, environment).await?;
+        let run = self.journal.load(environment, id).await?.ok_or(Error::RunNotFound)?;
+        self.detail(&run)
+    }
+
+    /// Ends a run, also while a step runs.
+    ///
+    /// # Errors
+    /// [`Error::RunNotFound`], [`Error::RunEnded`], [`Error::Denied`].
+    pub async fn cancel(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        id: RunId,
+        reason: Option<String>,
+    ) -> Result<RunDetail, Error> {
+        self.access.authorize(caller, Permission::RunCancel, environment).await?;
+        if reason.as_ref().is_some_and(|reason| reason.len() > 1_000) {
+            return Err(Error::invalid("a reason has at most 1,000 bytes"));
+        }
+        self.with_run(environment, id, async |runtime, cell| {
+            runtime.change(cell, Command::Cancel { by: caller.id.clone(), reason }).await?;
+            runtime.stop_job(cell, id, CancelReason::Cancelled);
+            runtime.detail(cell.run.as_ref().ok_or(Error::RunNotFound)?)
+        })
+        .await
+    }
+
+    /// The runs that an event started. Waits until all have ended, at most so long.
+    ///
+    /// # Errors
+    /// [`Error::Denied`].
+    pub async fn event_runs(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        (event_id, revision): (&str, Revision),
+        patience: Duration,
+    ) -> Result<EventRuns, Error> {
+        self.access.authorize(caller, Permission::RunList, environment).await?;
+        let deadline = tokio::time::Instant::now() + patience;
+        let (mut ended, mut dispatched) = (self.ended.subscribe(), self.progress.events.subscribe());
+        loop {
+            let is_dispatched = *dispatched.borrow_and_update() >= revision;
+            ended.borrow_and_update();
+            let runs = self.started_by(environment, event_id).await?;
+            let is_over = is_dispatched && runs.iter().all(Run::has_ended);
+            if is_over || tokio::time::Instant::now() >= deadline || self.shared.stop.is_cancelled() {
+                let runs = runs.iter().map(|run| self.detail(run)).collect::<Result<_, _>>()?;
+                return Ok(EventRuns { dispatched: is_dispatched, runs });
+            }
+            tokio::select! {
+                _ = ended.changed() => {}
+                _ = dispatched.changed() => {}
+                () = tokio::time::sleep_until(deadline) => {}
+                () = self.shared.stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn started_by(&self, environment: &EnvironmentName, event_id: &str) -> Result<Vec<Run>, Error> {
+        let mut runs = Vec::new();
+        for function in self.registry.list(environment) {
+            let id = run_of(environment, &function.spec.id, event_id);
+            runs.extend(self.journal.load(environment, id).await?);
+        }
+        Ok(runs)
+    }
+
+    fn detail(&self, run: &Run) -> Result<RunDetail, Error> {
+        let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
+        let (result, error, cancelled) = match &run.phase {
+            Phase::Ended(End::Completed(Some(body))) => (Some(bodies.open_view(Part::Output, body)?), None, None),
+            Phase::Ended(End::Failed(failure)) => (None, Some(run_error(&bodies, run, failure)?), None),
+            Phase::Ended(End::Cancelled { by, reason }) => (None, None, Some((by.to_string(), reason.clone()))),
+            Phase::Ended(End::Completed(None)) => (None, None, None),
+            _ => (None, run.last_failure.as_ref().map(|f| run_error(&bodies, run, f)).transpose()?, None),
+        };
+        let mut steps: Vec<_> = run.steps.iter().collect();
+        steps.sort_by_key(|(_, step)| step.order);
+        let shown = |(id, step): (&claviger_core::run::StepId, &claviger_core::run::Step)| {
+            let state = match &step.state {
+                StepState::Finished(None) => StepShown::Finished(None),
+                StepState::Finished(Some(body)) => StepShown::Finished(Some(bodies.open_view(Part::Step(id), body)?)),
+                StepState::Failed(Failure::Error(body)) => {
+                    StepShown::Failed(parse_error(&bodies.open_view(Part::Step(id), body)?))
+                }
+                StepState::Failed(failure) => StepShown::Failed(plain_error(failure)),
+                StepState::Open(open) => show_open(open),
+            };
+            Ok(StepDetail { id: id.to_string(), kind: step.kind, at: step.at, state })
+        };
+        let steps = steps.into_iter().map(shown).collect::<Result<_, Error>>()?;
+        let parent = run.cause.parent.as_ref().map(|(run, step)| (*run, step.to_string()));
+        let deliveries = run.deliveries.clone();
+        Ok(RunDetail { info: info_of(run), result, error, cancelled, parent, steps, deliveries })
+    }
+}
+
+fn run_error(bodies: &Bodies<'_>, run: &Run, failure: &Failure) -> Result<FunctionError, Error> {
+    match failure {
+        // The body is bound to the attempt that failed, which is the last that did.
+        Failure::Error(body) => Ok(parse_error(&bodies.open_view(Part::Error(run.failures.max(1)), body)?)),
+        failure => Ok(plain_error(failure)),
+    }
+}
+
+fn parse_error(json: &Json) -> FunctionError {
+    serde_json::from_str(json.get()).unwrap_or_default()
+}
+
+fn show_open(open: &Open) -> StepShown {
+    let (event, invoked) = match open {
+        Open::Sleep { .. } => (None, None),
+        Open::Wait { pattern, .. } => (Some(pattern.to_string()), None),
+        Open::Invoke { function, child, .. } => (None, Some((function.clone(), *child))),
+    };
+    StepShown::Open { until: open.due_at(), event, invoked }
+}
+
+fn info_of(run: &Run) -> RunInfo {
+    let missing = match &run.phase {
+        Phase::Blocked { missing } => missing.iter().map(SecretName::to_string).collect(),
+        _ => Vec::new(),
+    };
+    RunInfo {
+        id: run.id,
+        environment: run.environment.clone(),
+        function: run.function.to_string(),
+        status: Status::of(run),
+        attempt: run.attempt(),
+        event_id: run.cause.event_id.to_string(),
+        event_name: run.cause.event_name.to_string(),
+        created_at: run.created_at,
+        started_at: run.started_at,
+        ended_at: run.ended_at,
+        due_at: run.due_at().filter(|at| at.0 < i64::MAX),
+        missing,
+    }
+}
+
+fn info(environment: &EnvironmentName, listed: Listed) -> RunInfo {
+    let summary = listed.summary;
+    RunInfo {
+        id: listed.id,
+        environment: environment.clone(),
+        function: summary.function.to_string(),
+        status: summary.status,
+        attempt: summary.attempt,
+        event_id: summary.event_id.to_string(),
+        event_name: summary.event_name.to_string(),
+        created_at: Timestamp(summary.created_at),
+        started_at: summary.started_at.map(Timestamp),
+        ended_at: summary.ended_at.map(Timestamp),
+        due_at: summary.due_at.map(Timestamp),
+        missing: summary.missing,
+    }
+}

@@ -1,0 +1,180 @@
+//! Setting and deleting: one append each, guarded by compare-and-set.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
+
+use claviger_core::{
+    Caller, Permission, Revision, Scope, SecretName, SecretValue,
+    secret::{Action, Change, Changed, Refused, Stamp, Stored, apply, check},
+};
+use claviger_store::{Expected, Stream, Subject};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    SecretInfo, SetOutcome, SetSecret, Vault,
+    check::{Maskable, check_description, check_value},
+};
+use crate::{
+    Error,
+    record::secret::{SecretForm, StoredSecret, binding, subject},
+};
+
+/// What somebody asks for, checked.
+struct Asked<'a> {
+    scope: &'a Scope,
+    name: &'a SecretName,
+    expected: Option<Revision>,
+    change: Change,
+    /// The value of a set.
+    value: Option<SecretValue>,
+    stamp: Stamp,
+}
+
+impl Vault {
+    /// Adds a version to a secret and makes it active, also if its value is the same as before.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::ValueTooLarge`], [`Error::ValueTooShort`],
+    /// [`Error::ValueIsMask`], [`Error::Invalid`], [`Error::RevisionConflict`], [`Error::Corrupt`], and what the store
+    /// says.
+    pub async fn set(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        name: &SecretName,
+        set: SetSecret,
+    ) -> Result<SetOutcome, Error> {
+        self.access.authorize(caller, Permission::SecretWrite, &scope.environment).await?;
+        let unmaskable = check_value(&set.value, set.short)? == Maskable::No;
+        check_description(set.description.as_deref())?;
+        let change = Change::Set { description: set.description, unmaskable };
+        let value = Some(set.value);
+        let (secret, action) = self
+            .change(Asked { scope, name, expected: set.expected, change, value, stamp: self.stamp(caller) })
+            .await?;
+        Ok(SetOutcome { secret, action })
+    }
+
+    /// Stops serving a secret. Its versions are kept, and a later set goes on counting.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SecretNotFound`], [`Error::RevisionConflict`],
+    /// [`Error::Corrupt`], and what the store says.
+    pub async fn delete(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        name: &SecretName,
+        expected: Option<Revision>,
+    ) -> Result<SecretInfo, Error> {
+        self.access.authorize(caller, Permission::SecretWrite, &scope.environment).await?;
+        let asked = Asked { scope, name, expected, change: Change::Delete, value: None, stamp: self.stamp(caller) };
+        self.change(asked).await.map(|(secret, _)| secret)
+    }
+
+    fn stamp(&self, caller: &Caller) -> Stamp {
+        Stamp { by: caller.id.clone(), at: self.shared.now() }
+    }
+
+    /// Tries on what is in memory first. What memory says is no reason to refuse anything: it may be behind what another
+    /// server wrote, so a refusal or conflict is settled by the ledger.
+    async fn change(&self, asked: Asked<'_>) -> Result<(SecretInfo, Action), Error> {
+        let subject = subject(asked.scope, asked.name);
+        let _turn = self.turns.take(&subject).await;
+        if let Some(cached) = self.cache.get(&subject)
+            && let Attempt::Done(outcome) = self.attempt(&asked, &subject, cached).await?
+        {
+            return Ok(outcome);
+        }
+        loop {
+            let current = self.fetch_stored(&subject).await?;
+            match self.attempt(&asked, &subject, current).await? {
+                Attempt::Done(outcome) => return Ok(outcome),
+                Attempt::Refused(refused) => return Err(refused.into()),
+                Attempt::Raced => {}
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        asked: &Asked<'_>,
+        subject: &Subject,
+        current: Option<Arc<StoredSecret>>,
+    ) -> Result<Attempt, Error> {
+        let current = current.as_ref().map(|read| &read.stored);
+        let changed = match decide(asked, current) {
+            Ok(changed) => changed,
+            Err(refused) => return Ok(Attempt::Refused(refused)),
+        };
+        let form = SecretForm::of_change(&changed, self.seal(asked, &changed)?);
+        let expected = current.map_or(Expected::Absent, |stored| Expected::At(stored.last));
+        let append = self.shared.sign(Stream::Secrets, subject.clone(), &form, expected);
+        match self.shared.append(append).await {
+            Ok(revision) => {
+                self.cache.wrote(subject, Arc::new(form.stored_at(revision)?));
+                Ok(Attempt::Done((SecretInfo { secret: changed.secret, revision }, changed.action)))
+            }
+            Err(Error::Store(claviger_store::Error::Conflict { .. })) => Ok(Attempt::Raced),
+            Err(error) => {
+                // It may have been stored all the same.
+                self.cache.forget(subject);
+                Err(error)
+            }
+        }
+    }
+
+    fn seal(&self, asked: &Asked<'_>, changed: &Changed) -> Result<Option<Vec<u8>>, Error> {
+        let (Some(value), Some(version)) = (&asked.value, changed.secret.active) else { return Ok(None) };
+        let sealed = self.shared.keyring.seal(&binding(&changed.secret, version), value.expose());
+        sealed.map(Some).map_err(|_| Error::Bug { what: "an environment without a data key" })
+    }
+}
+
+/// What came of trying.
+enum Attempt {
+    Done((SecretInfo, Action)),
+    /// The rules say no.
+    Refused(Refused),
+    /// Somebody else wrote first.
+    Raced,
+}
+
+fn decide(asked: &Asked<'_>, current: Option<&Stored>) -> Result<Changed, Refused> {
+    if let Some(expected) = asked.expected {
+        check(current, expected)?;
+    }
+    apply((asked.name, asked.scope), current, asked.change.clone(), &asked.stamp)
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Error {
+        match refused {
+            Refused::NotSet => Error::SecretNotFound,
+            Refused::Conflict { current } => Error::RevisionConflict { current },
+        }
+    }
+}
+
+/// Lets the writers of one secret take turns on this server, so that they do not race each other for the guard. Secrets
+/// share turns by chance; that costs a little time and nothing else.
+pub(super) struct Turns {
+    hasher: RandomState,
+    turns: Box<[Mutex<()>]>,
+}
+
+impl Default for Turns {
+    fn default() -> Turns {
+        Turns { hasher: RandomState::new(), turns: (0..1_024).map(|_| Mutex::default()).collect() }
+    }
+}
+
+impl Turns {
+    async fn take(&self, subject: &Subject) -> MutexGuard<'_, ()> {
+        let count = self.turns.len() as u64;
+        let at = self.hasher.hash_one(subject) % count;
+        self.turns[usize::try_from(at).unwrap_or_default()].lock().await
+    }
+}

@@ -1,0 +1,133 @@
+//! The vault: every change and every use of a secret.
+//!
+//! The management plane ([`Vault::set`], [`Vault::describe`], [`Vault::list`], [`Vault::delete`]) sees metadata only. The
+//! runtime plane ([`Vault::prepare`], [`Vault::open`]) hands out values, in three steps that cannot be swapped: resolve
+//! what is declared, store the audit record, open.
+
+mod cache;
+mod change;
+mod check;
+mod deliver;
+mod fold;
+mod fresh;
+mod read;
+mod redactors;
+
+use std::sync::Arc;
+
+use claviger_core::{
+    EnvironmentName, Revision, Scope, SecretName, SecretValue,
+    secret::{Action, Secret},
+};
+use claviger_store::Subject;
+use tokio::sync::{broadcast, watch};
+
+pub use deliver::{Delivered, Prepared, Request};
+
+use self::{cache::SecretCache, change::Turns, redactors::Redactors};
+use crate::{
+    Error,
+    access::Access,
+    audit::Audit,
+    record::secret::{StoredSecret, subject},
+    shared::Shared,
+};
+
+/// How many changes a slow listener may lag behind before it is told that it missed some.
+const CHANGES: usize = 1_024;
+
+/// Holds the secrets.
+pub struct Vault {
+    shared: Shared,
+    access: Arc<Access>,
+    audit: Arc<Audit>,
+    cache: Arc<SecretCache>,
+    turns: Turns,
+    redactors: Arc<Redactors>,
+    /// Up to which revision lists have been folded.
+    folded: watch::Receiver<Revision>,
+    changes: broadcast::Sender<(EnvironmentName, SecretName)>,
+}
+
+/// A secret as the management plane sees it: everything but its values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretInfo {
+    /// Its metadata.
+    pub secret: Secret,
+    /// The revision of its last change: what compare-and-set compares.
+    pub revision: Revision,
+}
+
+/// A value to be set.
+#[derive(Debug)]
+pub struct SetSecret {
+    /// The value: 0–64 KiB of bytes.
+    pub value: SecretValue,
+    /// What people say about the secret, at most 1,000 characters; `None` keeps what they said before.
+    pub description: Option<String>,
+    /// What to do about a value too short to be masked.
+    pub short: Short,
+    /// The revision of the last change the caller knows of, zero for "not set"; `None` sets it whatever it is.
+    pub expected: Option<Revision>,
+}
+
+/// What to do about a value of fewer than six bytes, which cannot be masked without lying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Short {
+    /// Refuse it.
+    Refuse,
+    /// Accept it, marked as unmaskable.
+    Accept,
+}
+
+/// What came of a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetOutcome {
+    /// The secret now.
+    pub secret: SecretInfo,
+    /// Whether it was created or updated.
+    pub action: Action,
+}
+
+impl Vault {
+    /// Starts folding the secrets stream.
+    pub(crate) async fn start(shared: Shared, access: Arc<Access>, audit: Arc<Audit>) -> Result<Vault, Error> {
+        let cache = Arc::new(SecretCache::default());
+        let redactors = Arc::new(Redactors::default());
+        let (changes, _) = broadcast::channel(CHANGES);
+        let folded = fold::start(&shared, cache.clone(), changes.clone()).await?;
+        redactors.clone().start_forgetting(&shared);
+        Ok(Vault { shared, access, audit, cache, turns: Turns::default(), redactors, folded, changes })
+    }
+
+    /// Hears of every secret that is set or deleted from now on, by this server and by others. A receiver that lags is
+    /// told so and has to look at everything it cares for.
+    #[must_use]
+    pub fn changed(&self) -> broadcast::Receiver<(EnvironmentName, SecretName)> {
+        self.changes.subscribe()
+    }
+
+    /// The last record of a secret, from memory when it is there.
+    async fn fetch(&self, scope: &Scope, name: &SecretName) -> Result<Option<Arc<StoredSecret>>, Error> {
+        let subject = subject(scope, name);
+        match self.cache.get(&subject) {
+            Some(cached) => Ok(cached),
+            None => self.fetch_stored(&subject).await,
+        }
+    }
+
+    /// The last record of a secret, from the ledger.
+    async fn fetch_stored(&self, subject: &Subject) -> Result<Option<Arc<StoredSecret>>, Error> {
+        let ticket = self.cache.ticket();
+        let record = self.shared.ledger.last(claviger_store::Stream::Secrets, subject).await?;
+        let read = record.map(|record| StoredSecret::read(&self.shared.keyring, &record)).transpose()?.map(Arc::new);
+        self.cache.fill(ticket, subject, read.clone());
+        Ok(read)
+    }
+}
+
+impl From<&StoredSecret> for SecretInfo {
+    fn from(read: &StoredSecret) -> SecretInfo {
+        SecretInfo { secret: read.stored.secret.clone(), revision: read.stored.changed }
+    }
+}

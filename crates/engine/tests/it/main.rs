@@ -1,0 +1,11 @@
+//! The engine as its users see it, over real backends.
+
+mod access;
+mod audit;
+mod canary;
+mod damage;
+mod events;
+mod model;
+mod several_servers;
+mod support;
+mod vault;

@@ -1,0 +1,8 @@
+//! The runtime against workers driven by hand.
+
+mod cable;
+mod crashes;
+mod runs;
+mod secrets;
+mod steps;
+mod world;

@@ -1,0 +1,9 @@
+//! The SDK against a scripted server, as `spec/worker-protocol.md` describes it.
+
+mod client;
+mod connection;
+mod failures;
+mod secrets;
+mod server;
+mod steps;
+mod waits;

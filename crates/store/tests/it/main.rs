@@ -1,0 +1,5 @@
+//! The conformance suite over the backends of this crate, and what is particular to each.
+
+mod memory;
+mod power_loss;
+mod sqlite;

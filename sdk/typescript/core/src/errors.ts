@@ -1,0 +1,88 @@
+/** The facts of a failed call to the server. */
+export interface ClavigerErrorFacts {
+  /** A stable public code, such as `environment_not_found`; `claviger explain CODE` says more. */
+  readonly code: string;
+  /** The HTTP status or WebSocket close code; 0 when there was no answer. */
+  readonly status: number;
+  /** What happened, for people. */
+  readonly detail: string;
+  /** The server's id of the request, for its logs. */
+  readonly requestId?: string | undefined;
+}
+
+/** A call to the server failed. It never holds an API key or a secret's value. */
+export class ClavigerError extends Error implements ClavigerErrorFacts {
+  override readonly name = "ClavigerError";
+  readonly code: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly requestId: string | undefined;
+
+  constructor(facts: ClavigerErrorFacts, options?: ErrorOptions) {
+    super(`${facts.code}: ${facts.detail}`, options);
+    this.code = facts.code;
+    this.status = facts.status;
+    this.detail = facts.detail;
+    this.requestId = facts.requestId;
+  }
+}
+
+/** Throw it from a function or a step: the run fails at once, without further attempts. */
+export class NonRetryableError extends Error {
+  override name = "NonRetryableError";
+}
+
+/** Throw it from a function or a step: the next attempt starts after the given time instead of the function's backoff. */
+export class RetryAfterError extends Error {
+  override name = "RetryAfterError";
+  /** Milliseconds until the next attempt. */
+  readonly retryAfterMs: number;
+
+  constructor(retryAfterMs: number, message = `try again in ${retryAfterMs} ms`, options?: ErrorOptions) {
+    if (!Number.isFinite(retryAfterMs) || retryAfterMs < 0) throw new TypeError("retryAfterMs is a number of milliseconds");
+    super(message, options);
+    this.retryAfterMs = Math.round(retryAfterMs);
+  }
+}
+
+/** An error as frames carry it. */
+export interface WireError {
+  readonly name?: string;
+  readonly message?: string;
+  readonly stack?: string;
+}
+
+/** The remembered error of a step or of an invoked run, thrown again: `name` and `message` are the original's. */
+export class StepError extends Error {
+  /** The step that failed. */
+  readonly step: string;
+  /** False if another attempt cannot change the outcome: an invoked run that has failed stays failed. */
+  readonly retryable: boolean;
+
+  constructor(step: string, error: WireError, retryable: boolean) {
+    super(error.message ?? `step "${step}" failed`);
+    this.name = error.name ?? "Error";
+    this.step = step;
+    this.retryable = retryable;
+    if (error.stack !== undefined) this.stack = error.stack;
+  }
+}
+
+/** Longer messages and stacks would be cut by the server; cutting here keeps frames small. */
+const MAX_MESSAGE = 4 * 1024;
+const MAX_STACK = 16 * 1024;
+
+/** Describes anything that was thrown, for a frame. Never throws itself. */
+export function describeError(thrown: unknown): { name: string; message: string; stack?: string } {
+  try {
+    if (!(thrown instanceof Error)) return { name: "Error", message: cut(`${String(thrown)} was thrown`, MAX_MESSAGE) };
+    const described = { name: cut(String(thrown.name), 200), message: cut(String(thrown.message), MAX_MESSAGE) };
+    return typeof thrown.stack === "string" ? { ...described, stack: cut(thrown.stack, MAX_STACK) } : described;
+  } catch {
+    return { name: "Error", message: "something that cannot be described was thrown" };
+  }
+}
+
+function cut(text: string, units: number): string {
+  return text.slice(0, units).toWellFormed();
+}
