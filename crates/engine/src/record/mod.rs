@@ -9,6 +9,7 @@ pub(crate) mod event;
 pub(crate) mod function;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod summary;
 
 use claviger_crypto::Keyring;
 use claviger_store::{Record, Stream, Subject};

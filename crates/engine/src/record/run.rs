@@ -11,7 +11,7 @@ use claviger_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::base64_bytes;
+use super::{base64_bytes, summary::Summary};
 
 /// A journal record: the entry, when it was made, and what a list shows of the run after it.
 #[derive(Serialize, Deserialize)]
@@ -19,103 +19,6 @@ pub(crate) struct StoredEntry {
     pub(crate) at: i64,
     pub(crate) entry: EntryForm,
     pub(crate) summary: Summary,
-}
-
-/// What a list shows of a run, and what a restart needs to know of it. Nothing sealed, no value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Summary {
-    pub(crate) function: Arc<str>,
-    pub(crate) status: Status,
-    pub(crate) attempt: u32,
-    pub(crate) event_id: Arc<str>,
-    pub(crate) event_name: Arc<str>,
-    pub(crate) created_at: i64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) started_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ended_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) due_at: Option<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) missing: Vec<String>,
-}
-
-/// How a run stands, in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Status {
-    /// Ready, and no worker has it yet.
-    Queued,
-    /// A worker executes it.
-    Running,
-    /// It sleeps until an instant.
-    Sleeping,
-    /// It waits for an event or another run.
-    Waiting,
-    /// A required secret is not set.
-    Blocked,
-    /// An attempt failed; the next one starts later.
-    Retrying,
-    /// It returned.
-    Completed,
-    /// It failed for good.
-    Failed,
-    /// Somebody ended it.
-    Cancelled,
-}
-
-impl Status {
-    /// Every status.
-    pub const ALL: [Status; 9] = [
-        Status::Queued,
-        Status::Running,
-        Status::Sleeping,
-        Status::Waiting,
-        Status::Blocked,
-        Status::Retrying,
-        Status::Completed,
-        Status::Failed,
-        Status::Cancelled,
-    ];
-
-    /// The word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Status::Queued => "queued",
-            Status::Running => "running",
-            Status::Sleeping => "sleeping",
-            Status::Waiting => "waiting",
-            Status::Blocked => "blocked",
-            Status::Retrying => "retrying",
-            Status::Completed => "completed",
-            Status::Failed => "failed",
-            Status::Cancelled => "cancelled",
-        }
-    }
-
-    /// Whether nothing follows it.
-    #[must_use]
-    pub fn has_ended(self) -> bool {
-        matches!(self, Status::Completed | Status::Failed | Status::Cancelled)
-    }
-
-    /// The status of a run.
-    pub(crate) fn of(run: &claviger_core::run::Run) -> Status {
-        match &run.phase {
-            Phase::Queued => Status::Queued,
-            Phase::Running => Status::Running,
-            Phase::Suspended if run.open_steps().all(|(_, open)| matches!(open, Open::Sleep { .. })) => {
-                Status::Sleeping
-            }
-            Phase::Suspended => Status::Waiting,
-            Phase::Retrying { .. } => Status::Retrying,
-            Phase::Blocked { .. } => Status::Blocked,
-            Phase::Ended(End::Completed(_)) => Status::Completed,
-            Phase::Ended(End::Failed(_)) => Status::Failed,
-            Phase::Ended(End::Cancelled { .. }) => Status::Cancelled,
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -385,7 +288,9 @@ impl From<&Entry> for EntryForm {
                     _ => ReleasedForm::Queued,
                 },
             },
-            Entry::Blocked { missing } => EntryForm::Blocked { missing: missing.iter().map(ToString::to_string).collect() },
+            Entry::Blocked { missing } => {
+                EntryForm::Blocked { missing: missing.iter().map(ToString::to_string).collect() }
+            }
             Entry::Unblocked => EntryForm::Unblocked,
             Entry::Cancelled { by, reason } => EntryForm::Cancelled { by: by.clone(), reason: reason.clone() },
         }
@@ -447,9 +352,7 @@ impl EntryForm {
                 let outcomes = outcomes.into_iter().map(outcome).collect::<Option<_>>()?;
                 Entry::Progressed { fence: Revision(fence), outcomes, ending: ending.map(read_job_end) }
             }
-            EntryForm::Resolved { step, state } => {
-                Entry::Resolved { step: step.parse().ok()?, state: state.read()? }
-            }
+            EntryForm::Resolved { step, state } => Entry::Resolved { step: step.parse().ok()?, state: state.read()? },
             EntryForm::Released { fence, lost, then } => Entry::Released {
                 fence: Revision(fence),
                 reason: if lost { Release::Lost } else { Release::Withheld },

@@ -14,7 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::limits;
 use crate::{
     Error,
-    record::run::{StoredEntry, Summary},
+    record::{run::StoredEntry, summary::Summary},
     shared::Shared,
 };
 

@@ -19,10 +19,7 @@ use super::{
     timers::Alarm,
     waits::Watch,
 };
-use crate::{
-    Error,
-    events::Event,
-};
+use crate::{Error, events::Event};
 
 /// How long a hint may be worked on before it is handed out again.
 const HINT_LEASE: Duration = Duration::from_secs(30);
@@ -209,7 +206,8 @@ impl Runtime {
     ) -> Result<(), Error> {
         self.with_run(environment, id, async |runtime, cell| {
             let is_open = |step: &claviger_core::run::Step| matches!(step.state, StepState::Open(_));
-            let Some(run) = cell.run.as_ref().filter(|run| !run.has_ended() && run.steps.get(step).is_some_and(is_open))
+            let Some(run) =
+                cell.run.as_ref().filter(|run| !run.has_ended() && run.steps.get(step).is_some_and(is_open))
             else {
                 return Ok(());
             };
@@ -232,7 +230,8 @@ impl Runtime {
             let Some(last) = records.last() else { return Ok(()) };
             after = last.revision;
             for record in &records {
-                let event = self.events.open_event(record)?;
+                // One that cannot be read was reported by the feed; it answers nothing.
+                let Ok(event) = self.events.open_event(record) else { continue };
                 if watch.fits(&event) {
                     return self.answer(&watch, &event).await;
                 }
@@ -367,11 +366,9 @@ impl Runtime {
     }
 
     async fn unblock(&self, environment: &EnvironmentName, id: RunId) -> Result<(), Error> {
-        self.with_run(environment, id, async |runtime, cell| {
-            match runtime.change(cell, Command::Unblock).await {
-                Err(Error::RunEnded | Error::Lost | Error::RunNotFound) => Ok(()),
-                done => done,
-            }
+        self.with_run(environment, id, async |runtime, cell| match runtime.change(cell, Command::Unblock).await {
+            Err(Error::RunEnded | Error::Lost | Error::RunNotFound) => Ok(()),
+            done => done,
         })
         .await
     }

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error,
-    vault::{Delivered, Prepared, Request},
+    vault::{Delivered, Prepared, Request, Vault},
 };
 
 /// What starts a run.
@@ -51,7 +51,15 @@ struct Offer {
     slot: Slot,
     spec: Arc<FunctionSpec>,
     prepared: Prepared,
-    audit: Append,
+    /// The record of the delivery; none when there is nothing to deliver.
+    audit: Option<Append>,
+}
+
+impl Offer {
+    fn new(vault: &Vault, (slot, spec): (Slot, Arc<FunctionSpec>), prepared: Prepared) -> Offer {
+        let audit = (!prepared.delivered().is_empty()).then(|| vault.delivery_audit(&prepared));
+        Offer { slot, spec, prepared, audit }
+    }
 }
 
 impl Runtime {
@@ -73,7 +81,7 @@ impl Runtime {
         };
         let (id, data) = (start.id, start.data.clone());
         let entry = self.created(start, offer.as_ref())?;
-        let follow = offer.as_ref().map(|offer| offer.audit.clone());
+        let follow = offer.as_ref().and_then(|offer| offer.audit.clone());
         let Some(applied) = self.journal.create(&mut cell, id, entry, follow).await? else { return Ok(()) };
         match offer {
             Some(offer) => self.hand_over(&mut cell, offer, applied, Some(data)).await,
@@ -117,17 +125,12 @@ impl Runtime {
         if !prepared.missing_required().is_empty() {
             return Ok(None);
         }
-        let audit = self.vault.delivery_audit(&prepared);
-        Ok(Some(Offer { slot, spec, prepared, audit }))
+        Ok(Some(Offer::new(&self.vault, (slot, spec), prepared)))
     }
 
     async fn prepare(&self, slot: &Slot, topic: &Topic, spec: &FunctionSpec, run: RunId) -> Result<Prepared, Error> {
-        let request = Request {
-            environment: &topic.environment,
-            function: &topic.function,
-            run,
-            declared: &spec.secrets,
-        };
+        let request =
+            Request { environment: &topic.environment, function: &topic.function, run, declared: &spec.secrets };
         self.vault.prepare(&slot.session.caller, request).await
     }
 
@@ -152,10 +155,9 @@ impl Runtime {
             let missing = prepared.missing_required().to_vec();
             return self.change(&mut cell, Command::Block { missing }).await;
         }
-        let audit = self.vault.delivery_audit(&prepared);
-        let offer = Offer { slot, spec, prepared, audit };
+        let offer = Offer::new(&self.vault, (slot, spec), prepared);
         let command = Command::Claim(self.claim(&offer));
-        match self.journal.transition(&mut cell, command, Some(offer.audit.clone())).await {
+        match self.journal.transition(&mut cell, command, offer.audit.clone()).await {
             Ok(Some(applied)) => self.hand_over(&mut cell, offer, applied, None).await,
             Ok(None) => Ok(()),
             Err(Error::Lost | Error::RunEnded) => Ok(()),
@@ -174,9 +176,9 @@ impl Runtime {
         let fence = applied.revision;
         let session = offer.slot.session.clone();
         let delivered = match applied.followed {
-            Some(Ok(revision)) => self.vault.open(offer.prepared, revision),
+            Some(Ok(audited_at)) => self.vault.open(offer.prepared, Some(audited_at)),
             Some(Err(error)) => Err(error),
-            None => Err(Error::Bug { what: "a delivery without its audit" }),
+            None => self.vault.open(offer.prepared, None),
         };
         let Some(run) = cell.run.clone() else { return Ok(()) };
         let job = match delivered {
@@ -215,14 +217,16 @@ impl Runtime {
     ) -> Result<(Job, Redactor, crate::LiveHold), Error> {
         let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
         let data = match data {
-            Some(data) => Json::from(serde_json::value::RawValue::from_string(data.to_string()).map_err(|_| {
-                Error::Bug { what: "event data that is not JSON" }
-            })?),
+            Some(data) => Json::from(
+                serde_json::value::RawValue::from_string(data.to_string())
+                    .map_err(|_| Error::Bug { what: "event data that is not JSON" })?,
+            ),
             None => bodies.open(Part::Input, &run.cause.input)?,
         };
         let Delivered { values, redactor, hold } = delivered;
         let redactor = self.redactor_for(run, redactor).await;
-        let event = JobEvent { id: run.cause.event_id.clone(), name: run.cause.event_name.clone(), data, at: run.cause.at };
+        let event =
+            JobEvent { id: run.cause.event_id.clone(), name: run.cause.event_name.clone(), data, at: run.cause.at };
         let job = Job {
             run: run.id,
             fence,
@@ -238,7 +242,8 @@ impl Runtime {
 
     /// Masks what is delivered now and what was delivered to the run before.
     pub(crate) async fn redactor_for(&self, run: &Run, current: Redactor) -> Redactor {
-        let mut versions: Vec<_> = run.deliveries.iter().flat_map(|delivery| delivery.secrets.iter().cloned()).collect();
+        let mut versions: Vec<_> =
+            run.deliveries.iter().flat_map(|delivery| delivery.secrets.iter().cloned()).collect();
         versions.sort();
         versions.dedup();
         let present = run.deliveries.last().map_or(0, |delivery| delivery.secrets.len());
@@ -256,7 +261,8 @@ impl Runtime {
             Err(error) => {
                 // Looked at again, because a claim of this process that no job stands for is given back then.
                 if let Some(run) = &cell.run {
-                    self.timers.set(self.shared.now().plus(RETRY_GIVE_BACK), Alarm::Run(run.environment.clone(), run.id));
+                    self.timers
+                        .set(self.shared.now().plus(RETRY_GIVE_BACK), Alarm::Run(run.environment.clone(), run.id));
                 }
                 Err(error)
             }

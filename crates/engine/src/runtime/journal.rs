@@ -12,7 +12,10 @@ use parking_lot::Mutex;
 use super::pool::Slot;
 use crate::{
     Error, LiveHold,
-    record::run::{Status, StoredEntry, Summary},
+    record::{
+        run::StoredEntry,
+        summary::{Status, Summary},
+    },
     shared::Shared,
 };
 

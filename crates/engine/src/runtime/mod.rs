@@ -33,7 +33,7 @@ pub use limits::{HEARTBEAT_EVERY, LEASE, MAX_BODY_BYTES};
 pub use registry::Function;
 pub use views::{EventRuns, FunctionInfo, RunDetail, RunFilter, RunInfo, StepDetail, StepShown};
 
-pub use crate::record::run::Status;
+pub use crate::record::summary::Status;
 use crate::{Error, access::Access, events::Events, shared::Shared, vault::Vault};
 
 /// How often ended runs are looked through for those that are no longer kept.
@@ -62,7 +62,12 @@ pub struct Runtime {
 
 impl Runtime {
     /// Reads what is declared, catches the index up, and starts following events.
-    pub(crate) async fn open(shared: Shared, access: Arc<Access>, vault: Arc<Vault>, events: Events) -> Result<Runtime, Error> {
+    pub(crate) async fn open(
+        shared: Shared,
+        access: Arc<Access>,
+        vault: Arc<Vault>,
+        events: Events,
+    ) -> Result<Runtime, Error> {
         let runtime = Runtime {
             registry: registry::Registry::open(shared.clone()).await?,
             journal: journal::Journal::new(shared.clone()),
@@ -138,7 +143,11 @@ impl Runtime {
         }
     }
 
-    async fn take_up(&self, environment: &claviger_core::EnvironmentName, id: claviger_core::run::RunId) -> Result<(), Error> {
+    async fn take_up(
+        &self,
+        environment: &claviger_core::EnvironmentName,
+        id: claviger_core::run::RunId,
+    ) -> Result<(), Error> {
         let Some(run) = self.journal.load(environment, id).await? else { return Ok(()) };
         self.follow_up(None, &run);
         self.wake(environment, id).await

@@ -79,14 +79,13 @@ impl Registry {
         let stored: StoredFunction = self.shared.verify(Stream::Functions, record)?;
         let spec = stored.read().ok_or_else(corrupt)?;
         let environment = record.subject.tokens().nth(1).and_then(|name| name.parse().ok()).ok_or_else(corrupt)?;
-        let function =
-            Arc::new(Function {
-                environment,
-                spec,
-                updated_at: Timestamp(stored.at),
-                since: Timestamp(stored.since),
-                revision: record.revision,
-            });
+        let function = Arc::new(Function {
+            environment,
+            spec,
+            updated_at: Timestamp(stored.at),
+            since: Timestamp(stored.since),
+            revision: record.revision,
+        });
         self.known.rcu(|known| {
             let mut next = Known::clone(known);
             let functions = next.entry(function.environment.clone()).or_default();

@@ -2,10 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use claviger_core::{
-    Redactor,
-    run::{Again, Body, Command, Ending, Failure, Open, Report, Reported, Run, RunId, StepKind, StepState},
-};
 use super::{
     Ack, Frame, FrameEnd, FunctionError, JobStep, Json, Made, Outcome, Outgoing, Retryable, Runtime,
     bodies::{Bodies, Part, check_size, error_json},
@@ -15,6 +11,10 @@ use super::{
     pool::Session,
 };
 use crate::Error;
+use claviger_core::{
+    Redactor,
+    run::{Again, Body, Command, Ending, Failure, Open, Report, Reported, Run, RunId, StepKind, StepState},
+};
 
 /// How long to wait before a frame that the store could not take is tried again.
 const RETRY_STORE: Duration = Duration::from_millis(250);

@@ -15,7 +15,7 @@ use super::{
     jobs::{plain_error, run_of},
     pool::Topic,
 };
-use crate::{Error, Page, record::run::Status};
+use crate::{Error, Page, record::summary::Status};
 
 /// A run, as a list shows it.
 #[derive(Clone, Debug)]
@@ -162,7 +162,7 @@ impl Runtime {
             Some(cursor) => format!("{prefix}{cursor}"),
             None => String::new(),
         };
-        let passes = |summary: &crate::record::run::Summary| {
+        let passes = |summary: &crate::record::summary::Summary| {
             filter.function.as_deref().is_none_or(|function| function == &*summary.function)
                 && filter.status.is_none_or(|status| status == summary.status)
         };

@@ -125,11 +125,14 @@ impl Vault {
     }
 
     /// Opens what was prepared. Takes the revision at which [`Vault::delivery_audit`] was stored: without a durable audit
-    /// record there is none, and nothing opens.
+    /// record there is none, and nothing opens. Where there is nothing to deliver, none is needed.
     ///
     /// # Errors
-    /// [`Error::Corrupt`] when a value does not open.
-    pub fn open(&self, prepared: Prepared, _audited_at: Revision) -> Result<Delivered, Error> {
+    /// [`Error::Bug`] for values without an audit record; [`Error::Corrupt`] when a value does not open.
+    pub fn open(&self, prepared: Prepared, audited_at: Option<Revision>) -> Result<Delivered, Error> {
+        if audited_at.is_none() && !prepared.found.is_empty() {
+            return Err(Error::Bug { what: "a delivery without its audit record" });
+        }
         let mut values = Vec::with_capacity(prepared.found.len());
         let mut masked = Vec::with_capacity(prepared.found.len());
         let mut versions =
@@ -142,7 +145,9 @@ impl Vault {
         }
         let hold = self.shared.live.hold(&masked);
         let redactor = self.redactors.of(versions, &masked);
-        self.audit.count_delivery();
+        if audited_at.is_some() {
+            self.audit.count_delivery();
+        }
         Ok(Delivered { values, redactor, hold })
     }
 

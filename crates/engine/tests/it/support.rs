@@ -149,7 +149,7 @@ pub(crate) async fn prepare(engine: &Engine, declared: &[DeclaredSecret]) -> std
 pub(crate) async fn deliver(engine: &Engine, store: &Store, secrets: &[&str]) -> std::result::Result<Delivered, Error> {
     let prepared = prepare(engine, &declared(secrets)).await?;
     let stored = store.ledger.append(vec![engine.vault().delivery_audit(&prepared)]).await.remove(0)?;
-    engine.vault().open(prepared, stored)
+    engine.vault().open(prepared, Some(stored))
 }
 
 /// What a function would see: name, version and the value as text.

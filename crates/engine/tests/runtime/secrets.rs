@@ -73,7 +73,10 @@ async fn a_rotation_starts_a_function() {
     let job = worker.job().await;
     assert_eq!(job.event.name.as_str(), "system.secret.STRIPE_KEY.updated");
     let data: serde_json::Value = serde_json::from_str(job.event.data.get()).unwrap();
-    assert_eq!((&data["name"], &data["action"], &data["version"]), (&"STRIPE_KEY".into(), &"updated".into(), &2.into()));
+    assert_eq!(
+        (&data["name"], &data["action"], &data["version"]),
+        (&"STRIPE_KEY".into(), &"updated".into(), &2.into())
+    );
     assert!(job.event.id.starts_with("secrets-"));
 }
 

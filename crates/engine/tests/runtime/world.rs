@@ -100,20 +100,15 @@ impl World {
     }
 
     pub(crate) async fn emit_as(&self, id: Option<&str>, name: &str, data: &str) -> (String, Revision) {
-        let event =
-            NewEvent { id: id.map(str::to_owned), name: name.parse().unwrap(), data: data.as_bytes().to_vec() };
+        let event = NewEvent { id: id.map(str::to_owned), name: name.parse().unwrap(), data: data.as_bytes().to_vec() };
         let emitted = self.engine.events().emit(&admin(), &env(), event).await.unwrap();
         (emitted.id.to_string(), emitted.revision)
     }
 
     pub(crate) async fn worker(&self, functions: Vec<FunctionSpec>, credit: u32) -> Worker {
         let bounds = Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() };
-        let caller = Caller {
-            id: "worker-key".into(),
-            role: Role::Runtime,
-            reach: Reach::One(env()),
-            bounds: Arc::new(bounds),
-        };
+        let caller =
+            Caller { id: "worker-key".into(), role: Role::Runtime, reach: Reach::One(env()), bounds: Arc::new(bounds) };
         let registration = Registration { environment: env(), functions, credit, worker: "test".to_owned() };
         let (connection, inbox) = self.engine.runtime().connect(caller, registration).await.unwrap();
         Worker { connection, inbox, jobs: VecDeque::new() }
