@@ -30,7 +30,7 @@ pub struct NewApiKey {
 
 /// Everything about an API key but the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiKeyInfo {
+pub struct ApiKeyMetadata {
     /// Its public id.
     pub id: Arc<str>,
     /// What it may do.
@@ -51,7 +51,7 @@ pub struct ApiKeyInfo {
     pub revoked_at: Option<Timestamp>,
 }
 
-impl ApiKeyInfo {
+impl ApiKeyMetadata {
     /// Whoever presents the key.
     pub(crate) fn caller(&self) -> Caller {
         Caller { id: self.id.clone(), role: self.role, reach: self.reach.clone(), bounds: self.bounds.clone() }
@@ -68,7 +68,7 @@ impl Access {
         &self,
         caller: &Caller,
         new: NewApiKey,
-    ) -> Result<(ApiKeyInfo, Zeroizing<String>), Error> {
+    ) -> Result<(ApiKeyMetadata, Zeroizing<String>), Error> {
         self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
         if new.environment.as_ref().is_some_and(|environment| !self.is_visible(caller, environment)) {
             return Err(Error::EnvironmentNotFound);
@@ -76,7 +76,7 @@ impl Access {
         let ttl = rules::check(&new)?;
         let key = ApiKey::generate(new.environment.as_ref().map_or(ALL_ENVIRONMENTS, EnvironmentName::as_str));
         let created_at = self.shared.now();
-        let info = ApiKeyInfo {
+        let info = ApiKeyMetadata {
             id: key.id().into(),
             role: new.role,
             reach: new.environment.map_or(Reach::All, Reach::One),
@@ -97,9 +97,9 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::Denied`].
-    pub async fn list_api_keys(&self, caller: &Caller) -> Result<Vec<ApiKeyInfo>, Error> {
+    pub async fn list_api_keys(&self, caller: &Caller) -> Result<Vec<ApiKeyMetadata>, Error> {
         self.authorize_everywhere(caller, Permission::ApiKeyList).await?;
-        let mut infos: Vec<ApiKeyInfo> = self.known.api_keys().iter().map(|key| key.stored.info.clone()).collect();
+        let mut infos: Vec<ApiKeyMetadata> = self.known.api_keys().iter().map(|key| key.stored.info.clone()).collect();
         infos.sort_by(|left, right| (left.created_at, &left.id).cmp(&(right.created_at, &right.id)));
         Ok(infos)
     }
@@ -109,7 +109,7 @@ impl Access {
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::ApiKeyNotFound`], and what the store says.
-    pub async fn revoke_api_key(&self, caller: &Caller, id: &str) -> Result<ApiKeyInfo, Error> {
+    pub async fn revoke_api_key(&self, caller: &Caller, id: &str) -> Result<ApiKeyMetadata, Error> {
         self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
         loop {
             let known = self.known.api_key(id).ok_or(Error::ApiKeyNotFound)?;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role};
 
-pub use api_key::{ApiKeyInfo, NewApiKey};
+pub use api_key::{ApiKeyMetadata, NewApiKey};
 pub use environment::Environment;
 
 use self::known::Known;

@@ -15,7 +15,7 @@ use crate::{
 };
 
 #[derive(Serialize)]
-struct SecretData<'a> {
+struct SecretChange<'a> {
     name: &'a str,
     action: &'a str,
     version: u64,
@@ -27,7 +27,7 @@ struct SecretData<'a> {
 }
 
 #[derive(Serialize)]
-struct ApiKeyData<'a> {
+struct ApiKeyChange<'a> {
     id: &'a str,
     role: &'a str,
     environment: &'a str,
@@ -35,7 +35,7 @@ struct ApiKeyData<'a> {
 }
 
 #[derive(Serialize)]
-struct EnvironmentData<'a> {
+struct EnvironmentChange<'a> {
     name: &'a str,
     actor: &'a str,
 }
@@ -44,7 +44,7 @@ struct EnvironmentData<'a> {
 pub(super) fn of_secret(read: &StoredSecret) -> Option<Decoded> {
     let action = read.action?.as_str();
     let (secret, revision) = (&read.stored.secret, read.stored.last);
-    let data = SecretData {
+    let data = SecretChange {
         name: secret.name.as_str(),
         action,
         version: secret.active.unwrap_or(secret.latest),
@@ -69,7 +69,7 @@ pub(super) fn of_access(read: &AccessRecord, revision: Revision) -> Decoded {
 
 fn of_environment(stored: &StoredEnvironment, revision: Revision) -> Decoded {
     let place = Place { stream: Stream::Access, revision, environment: stored.name.clone() };
-    let data = EnvironmentData { name: stored.name.as_str(), actor: &stored.created_by };
+    let data = EnvironmentChange { name: stored.name.as_str(), actor: &stored.created_by };
     let event = place.event("system.environment.created", stored.created_at, &data);
     Decoded::new(event, None, Audience::EnvironmentAndAll)
 }
@@ -88,7 +88,7 @@ fn of_api_key(stored: &StoredApiKey, revision: Revision) -> Decoded {
         Reach::One(environment) => environment.as_str(),
         Reach::All => claviger_crypto::ALL_ENVIRONMENTS,
     };
-    let data = ApiKeyData { id: &info.id, role: info.role.as_str(), environment: named, actor };
+    let data = ApiKeyChange { id: &info.id, role: info.role.as_str(), environment: named, actor };
     let place = Place { stream: Stream::Access, revision, environment };
     Decoded::new(place.event(&format!("system.apikey.{action}"), at, &data), None, audience)
 }

@@ -7,7 +7,7 @@ use claviger_store::{Record, Stream, Subject};
 use serde::{Deserialize, Serialize};
 
 use super::{base64_bytes, verify};
-use crate::{Error, access::ApiKeyInfo};
+use crate::{Error, access::ApiKeyMetadata};
 
 /// `environment.<env>`
 pub(crate) fn environment_subject(name: &EnvironmentName) -> Subject {
@@ -62,7 +62,7 @@ pub(crate) struct StoredEnvironment {
 /// An API key, with the hash of its secret part.
 #[derive(Clone)]
 pub(crate) struct StoredApiKey {
-    pub(crate) info: ApiKeyInfo,
+    pub(crate) info: ApiKeyMetadata,
     pub(crate) revoked_by: Option<Arc<str>>,
     pub(crate) hash: Arc<[u8]>,
 }
@@ -167,7 +167,7 @@ impl ApiKeyForm {
             events: parse_all::<Pattern>(self.events)?,
             origins: self.origins,
         };
-        let info = ApiKeyInfo {
+        let info = ApiKeyMetadata {
             id: self.id,
             role: self.role.parse::<Role>().ok()?,
             reach: match self.environment {

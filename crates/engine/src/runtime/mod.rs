@@ -31,7 +31,7 @@ pub use frames::{
 };
 pub use limits::{HEARTBEAT_EVERY, LEASE, MAX_BODY_BYTES};
 pub use registry::Function;
-pub use views::{EventRuns, FunctionInfo, RunDetail, RunFilter, RunInfo, StepDetail, StepShown};
+pub use views::{EventRuns, ServedFunction, RunDetail, RunFilter, RunSummary, StepDetail, StepShown};
 
 pub use crate::record::summary::Status;
 use crate::{Error, access::Access, events::Events, shared::Shared, vault::Vault};

@@ -19,7 +19,7 @@ use crate::{Error, Page, record::summary::Status};
 
 /// A run, as a list shows it.
 #[derive(Clone, Debug)]
-pub struct RunInfo {
+pub struct RunSummary {
     /// Its id.
     pub id: RunId,
     /// Its environment.
@@ -50,7 +50,7 @@ pub struct RunInfo {
 #[derive(Debug)]
 pub struct RunDetail {
     /// What a list shows.
-    pub info: RunInfo,
+    pub info: RunSummary,
     /// Its result.
     pub result: Option<Json>,
     /// The error of the run, or of its latest attempt.
@@ -98,7 +98,7 @@ pub enum StepShown {
 
 /// A function and its workers.
 #[derive(Clone, Debug)]
-pub struct FunctionInfo {
+pub struct ServedFunction {
     /// What was registered.
     pub function: Arc<Function>,
     /// Workers connected to this server.
@@ -132,11 +132,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Denied`].
-    pub async fn functions(&self, caller: &Caller, environment: &EnvironmentName) -> Result<Vec<FunctionInfo>, Error> {
+    pub async fn functions(&self, caller: &Caller, environment: &EnvironmentName) -> Result<Vec<ServedFunction>, Error> {
         self.access.authorize(caller, Permission::FunctionList, environment).await?;
         let info = |function: Arc<Function>| {
             let topic = Topic { environment: environment.clone(), function: function.spec.id.clone() };
-            FunctionInfo { workers: self.pool.workers(&topic), function }
+            ServedFunction { workers: self.pool.workers(&topic), function }
         };
         Ok(self.registry.list(environment).into_iter().map(info).collect())
     }
@@ -150,7 +150,7 @@ impl Runtime {
         caller: &Caller,
         environment: &EnvironmentName,
         filter: RunFilter,
-    ) -> Result<Page<RunInfo>, Error> {
+    ) -> Result<Page<RunSummary>, Error> {
         self.access.authorize(caller, Permission::RunList, environment).await?;
         self.index.catch_up().await?;
         let limit = filter.limit.clamp(1, 500);
@@ -298,12 +298,12 @@ fn show_open(open: &Open) -> StepShown {
     StepShown::Open { until: open.due_at(), event, invoked }
 }
 
-fn info_of(run: &Run) -> RunInfo {
+fn info_of(run: &Run) -> RunSummary {
     let missing = match &run.phase {
         Phase::Blocked { missing } => missing.iter().map(SecretName::to_string).collect(),
         _ => Vec::new(),
     };
-    RunInfo {
+    RunSummary {
         id: run.id,
         environment: run.environment.clone(),
         function: run.function.to_string(),
@@ -319,9 +319,9 @@ fn info_of(run: &Run) -> RunInfo {
     }
 }
 
-fn info(environment: &EnvironmentName, listed: Listed) -> RunInfo {
+fn info(environment: &EnvironmentName, listed: Listed) -> RunSummary {
     let summary = listed.summary;
-    RunInfo {
+    RunSummary {
         id: listed.id,
         environment: environment.clone(),
         function: summary.function.to_string(),

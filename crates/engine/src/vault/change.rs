@@ -13,7 +13,7 @@ use claviger_store::{Expected, Stream, Subject};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    SecretInfo, SetOutcome, SetSecret, Vault,
+    SecretMetadata, SetOutcome, SetSecret, Vault,
     check::{Maskable, check_description, check_value},
 };
 use crate::{
@@ -68,7 +68,7 @@ impl Vault {
         scope: &Scope,
         name: &SecretName,
         expected: Option<Revision>,
-    ) -> Result<SecretInfo, Error> {
+    ) -> Result<SecretMetadata, Error> {
         self.access.authorize(caller, Permission::SecretWrite, &scope.environment).await?;
         let asked = Asked { scope, name, expected, change: Change::Delete, value: None, stamp: self.stamp(caller) };
         self.change(asked).await.map(|(secret, _)| secret)
@@ -80,7 +80,7 @@ impl Vault {
 
     /// Tries on what is in memory first. What memory says is no reason to refuse anything: it may be behind what another
     /// server wrote, so a refusal or conflict is settled by the ledger.
-    async fn change(&self, asked: Asked<'_>) -> Result<(SecretInfo, Action), Error> {
+    async fn change(&self, asked: Asked<'_>) -> Result<(SecretMetadata, Action), Error> {
         let subject = subject(asked.scope, asked.name);
         let _turn = self.turns.take(&subject).await;
         if let Some(cached) = self.cache.get(&subject)
@@ -115,7 +115,7 @@ impl Vault {
         match self.shared.append(append).await {
             Ok(revision) => {
                 self.cache.wrote(subject, Arc::new(form.stored_at(revision)?));
-                Ok(Attempt::Done((SecretInfo { secret: changed.secret, revision }, changed.action)))
+                Ok(Attempt::Done((SecretMetadata { secret: changed.secret, revision }, changed.action)))
             }
             Err(Error::Store(claviger_store::Error::Conflict { .. })) => Ok(Attempt::Raced),
             Err(error) => {
@@ -135,7 +135,7 @@ impl Vault {
 
 /// What came of trying.
 enum Attempt {
-    Done((SecretInfo, Action)),
+    Done((SecretMetadata, Action)),
     /// The rules say no.
     Refused(Refused),
     /// Somebody else wrote first.

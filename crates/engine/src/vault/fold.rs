@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
 
-use super::{SecretInfo, cache::SecretCache};
+use super::{SecretMetadata, cache::SecretCache};
 use crate::{
     Error,
     follow::follow,
@@ -40,12 +40,12 @@ enum Folded {
 }
 
 /// Reads what is kept for a key. A damaged secret is an error, not a gap in the list.
-pub(super) fn read(value: &[u8]) -> Result<SecretInfo, Error> {
+pub(super) fn read(value: &[u8]) -> Result<SecretMetadata, Error> {
     let unreadable = || Error::Bug { what: "an entry of the index does not decode" };
     match serde_json::from_slice(value).map_err(|_| unreadable())? {
         Folded::Set { secret, revision } => {
             let secret = secret.into_secret().ok_or_else(unreadable)?;
-            Ok(SecretInfo { secret, revision: Revision(revision) })
+            Ok(SecretMetadata { secret, revision: Revision(revision) })
         }
         Folded::Damaged { revision } => Err(Error::Corrupt {
             stream: Stream::Secrets.name(),

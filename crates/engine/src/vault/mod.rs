@@ -51,7 +51,7 @@ pub struct Vault {
 
 /// A secret as the management plane sees it: everything but its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretInfo {
+pub struct SecretMetadata {
     /// Its metadata.
     pub secret: Secret,
     /// The revision of its last change: what compare-and-set compares.
@@ -84,7 +84,7 @@ pub enum Short {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetOutcome {
     /// The secret now.
-    pub secret: SecretInfo,
+    pub secret: SecretMetadata,
     /// Whether it was created or updated.
     pub action: Action,
 }
@@ -126,8 +126,8 @@ impl Vault {
     }
 }
 
-impl From<&StoredSecret> for SecretInfo {
-    fn from(read: &StoredSecret) -> SecretInfo {
-        SecretInfo { secret: read.stored.secret.clone(), revision: read.stored.changed }
+impl From<&StoredSecret> for SecretMetadata {
+    fn from(read: &StoredSecret) -> SecretMetadata {
+        SecretMetadata { secret: read.stored.secret.clone(), revision: read.stored.changed }
     }
 }

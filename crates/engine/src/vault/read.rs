@@ -6,7 +6,7 @@ use claviger_core::{Caller, Permission, Revision, Scope, SecretName};
 use claviger_store::Stream;
 use tokio::time::timeout;
 
-use super::{SecretInfo, Vault, fold};
+use super::{SecretMetadata, Vault, fold};
 use crate::{Error, Page, page::bounded};
 
 /// How long a list waits for what was written before it was asked for.
@@ -18,10 +18,10 @@ impl Vault {
     /// # Errors
     /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SecretNotFound`], [`Error::Corrupt`], and what the
     /// store says.
-    pub async fn describe(&self, caller: &Caller, scope: &Scope, name: &SecretName) -> Result<SecretInfo, Error> {
+    pub async fn describe(&self, caller: &Caller, scope: &Scope, name: &SecretName) -> Result<SecretMetadata, Error> {
         self.access.authorize(caller, Permission::SecretList, &scope.environment).await?;
         let read = self.fetch(scope, name).await?.filter(|read| read.stored.secret.active.is_some());
-        read.map(|read| SecretInfo::from(&*read)).ok_or(Error::SecretNotFound)
+        read.map(|read| SecretMetadata::from(&*read)).ok_or(Error::SecretNotFound)
     }
 
     /// The secrets set in a scope, in the order of their names' bytes, after a name. At most 1,000 at a time; `next` is
@@ -36,7 +36,7 @@ impl Vault {
         scope: &Scope,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<SecretInfo>, Error> {
+    ) -> Result<Page<SecretMetadata>, Error> {
         self.access.authorize(caller, Permission::SecretList, &scope.environment).await?;
         self.reflect_everything().await?;
         let limit = bounded(limit);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use claviger_core::{Bounds, Reach, Role};
 use claviger_engine::{
     Engine, Error,
-    access::{ApiKeyInfo, NewApiKey, system_caller},
+    access::{ApiKeyMetadata, NewApiKey, system_caller},
 };
 
 use crate::support::{Store, caller, environment, master, memory_engine, name, scope, set};
@@ -21,7 +21,7 @@ fn new_key(role: Role) -> NewApiKey {
     NewApiKey { role, environment, description: Some("for tests".to_owned()), bounds, ttl: None }
 }
 
-async fn create(engine: &Engine, new: NewApiKey) -> (ApiKeyInfo, String) {
+async fn create(engine: &Engine, new: NewApiKey) -> (ApiKeyMetadata, String) {
     let (info, key) = engine.access().create_api_key(&system_caller(), new).await.expect("created");
     (info, key.to_string())
 }

@@ -18,7 +18,7 @@ use claviger_engine::{
     Clock, Engine, Error, Parts,
     access::system_caller,
     runtime::DeclaredSecret,
-    vault::{Delivered, Prepared, Request, SecretInfo, SetOutcome, SetSecret, Short},
+    vault::{Delivered, Prepared, Request, SecretMetadata, SetOutcome, SetSecret, Short},
 };
 use claviger_store::{
     Append, Bounds, Filter, Index, Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Record, Result, Stream, Subject,
@@ -130,7 +130,7 @@ pub(crate) async fn set(engine: &Engine, secret: &str, text: &str) -> SetOutcome
     set.expect("the secret is set")
 }
 
-pub(crate) async fn list(engine: &Engine) -> std::result::Result<Vec<SecretInfo>, Error> {
+pub(crate) async fn list(engine: &Engine) -> std::result::Result<Vec<SecretMetadata>, Error> {
     let page = engine.vault().list(&system_caller(), &scope(), None, 1_000).await?;
     assert_eq!(page.next, None);
     Ok(page.items)

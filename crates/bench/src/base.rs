@@ -1,0 +1,63 @@
+//! What the numbers are compared with.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+use rusqlite::Connection;
+
+use crate::{
+    plan::Plan,
+    table::{Against, Measured, Table},
+};
+
+/// How many are in flight at a time.
+pub(crate) const WIDTHS: [usize; 3] = [1, 16, 64];
+
+/// Bytes of the row that a raw commit stores: about those of a journal record.
+const ROW_BYTES: usize = 300;
+
+/// Something to compare with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Base {
+    /// SQLite, one small row per transaction.
+    Commits,
+    /// A route that answers `hello`, with so many connections.
+    Hello(usize),
+}
+
+impl Base {
+    /// The name of its row.
+    pub(crate) fn name(self) -> String {
+        match self {
+            Base::Commits => "base: raw SQLite commits, one row each".to_owned(),
+            Base::Hello(width) => format!("base: axum hello, {width} connections"),
+        }
+    }
+}
+
+/// Measures the bases.
+pub(crate) async fn measure(plan: &Plan, directory: &Path, table: &mut Table) -> Result<()> {
+    let (path, time) = (directory.join("raw.db"), plan.time);
+    let commits = tokio::task::spawn_blocking(move || commits(&path, time)).await??;
+    table.note(&Base::Commits.name(), Against::Nothing, commits);
+    Ok(())
+}
+
+/// One connection with the ledger's settings.
+fn commits(path: &Path, time: Duration) -> Result<Measured> {
+    let connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE IF NOT EXISTS t (bytes BLOB) STRICT",
+    )?;
+    let mut insert = connection.prepare("INSERT INTO t VALUES (?1)")?;
+    let (start, mut times) = (Instant::now(), Vec::new());
+    while start.elapsed() < time {
+        let before = Instant::now();
+        insert.execute([[0_u8; ROW_BYTES]])?;
+        times.push(before.elapsed());
+    }
+    Ok(Measured::work(times, start.elapsed()))
+}

@@ -1,0 +1,47 @@
+//! How fast Claviger is, next to what the machine can do: the numbers of `docs/benchmarks.md`.
+//!
+//! Every row is measured several times, in rounds that also measure the bases it is compared with: a route that answers
+//! `hello`, and SQLite that commits one small row at a time. A table of medians is printed in the end. The run fails
+//! unless the audit holds exactly one entry for every delivery that was made.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
+
+mod base;
+mod child;
+mod engine;
+mod load;
+mod memory;
+mod plan;
+mod table;
+
+use anyhow::Result;
+
+use crate::{plan::Plan, table::Table};
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Runtime::new()?;
+    if let Some((task, rest)) = child::task(&arguments) {
+        return runtime.block_on(child::run(task, rest));
+    }
+    let Some(plan) = Plan::parse(&arguments)? else {
+        println!("{}", plan::HELP);
+        return Ok(());
+    };
+    runtime.block_on(measure(&plan))
+}
+
+async fn measure(plan: &Plan) -> Result<()> {
+    let mut table = Table::default();
+    let directory = plan.directory()?;
+    let engine = engine::Rows::prepare(plan, directory.path()).await?;
+    for round in 1..=plan.rounds {
+        eprintln!("round {round} of {}", plan.rounds);
+        base::measure(plan, directory.path(), &mut table).await?;
+        engine.measure(plan, &mut table).await?;
+        table.end_round();
+    }
+    engine.finish().await?;
+    print!("{}", table.show());
+    Ok(())
+}

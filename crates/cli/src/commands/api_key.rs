@@ -1,0 +1,181 @@
+//! `claviger apikey`: create, list, revoke, and the first one of a store.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use claviger_api::{ApiKey, ApiKeyList, CreateApiKey, CreatedApiKey, Instant};
+use reqwest::Method;
+
+use super::{duration, joined};
+use crate::{
+    args::Connection,
+    client::Client,
+    failure::Failure,
+    output::{Output, Table, ago, fields, maybe_ago, table},
+    serve::BootstrapArgs,
+    terminal::say,
+};
+
+/// API keys. Their secret parts are stored nowhere.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ApiKeyCommand {
+    /// Create an API key; it is shown this once
+    #[command(after_help = "\
+The key alone goes to standard output, what is known about it to standard error.
+
+Roles: admin (everything but values, in all environments), operator (secrets, events and runs), runtime (workers: receives
+declared secrets within its `--secret` patterns), viewer (metadata), subscriber (its `--event` patterns; for browsers).
+
+Examples:
+  claviger apikey create operator --env prod -d 'deploy pipeline'
+  claviger apikey create runtime --secret 'STRIPE_*' --secret SLACK_WEBHOOK --function payout
+  claviger apikey create subscriber --event 'system.secret.*.updated' --origin https://app.example --ttl 24h
+  claviger apikey create admin --ttl 8h")]
+    Create(CreateArgs),
+    /// List API keys, also expired and revoked ones
+    #[command(after_help = "Examples:\n  claviger apikey list\n  claviger apikey list -o json")]
+    List(ListArgs),
+    /// Revoke an API key: it is refused from now on
+    #[command(after_help = "Examples:\n  claviger apikey revoke k7wq2mxa")]
+    Revoke(RevokeArgs),
+    /// Make the first admin key of a store, while no server runs on it
+    #[command(after_help = "\
+Needs the master key, like `claviger start`. Makes none while there is an admin key that is still accepted.
+
+Examples:
+  export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data /var/lib/claviger)
+  claviger apikey bootstrap --config config.toml --ttl 1h")]
+    Bootstrap(BootstrapArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CreateArgs {
+    /// admin, operator, runtime, viewer or subscriber
+    role: String,
+    /// For every environment, not only that of `--env`; admin keys always are
+    #[arg(long, conflicts_with = "env")]
+    all_environments: bool,
+    /// What people should know about it
+    #[arg(short, long, value_name = "TEXT")]
+    description: Option<String>,
+    /// runtime: a pattern of secrets that it may receive, `*` stands for any characters; may be repeated
+    #[arg(long = "secret", value_name = "PATTERN")]
+    secrets: Vec<String>,
+    /// runtime: a function that it may serve [default: any]; may be repeated
+    #[arg(long = "function", value_name = "ID")]
+    functions: Vec<String>,
+    /// subscriber: a pattern of events that it may subscribe to; may be repeated
+    #[arg(long = "event", value_name = "PATTERN")]
+    events: Vec<String>,
+    /// subscriber: a browser origin that it may be used from [default: any]; may be repeated
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    origins: Vec<String>,
+    /// How long it is accepted [default: subscriber 24h, others without end]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    ttl: Option<Duration>,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RevokeArgs {
+    /// Its id, the eight characters after the environment
+    id: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+pub(crate) async fn run(command: ApiKeyCommand) -> Result<(), Failure> {
+    match command {
+        ApiKeyCommand::Create(arguments) => create(arguments).await,
+        ApiKeyCommand::List(arguments) => {
+            let client = Client::new(&arguments.connection)?;
+            let list: ApiKeyList = client.call(Method::GET, &["api-keys"]).send().await?;
+            Output::new(arguments.connection.output).list(&list.items, rows, "no API keys")
+        }
+        ApiKeyCommand::Revoke(arguments) => {
+            let client = Client::new(&arguments.connection)?;
+            let revoked: ApiKey = client.call(Method::DELETE, &["api-keys", &arguments.id]).send().await?;
+            Output::new(arguments.connection.output).item(&revoked, describe)
+        }
+        // It has no client: `main` hands it to `serve`, with the master key.
+        ApiKeyCommand::Bootstrap(_) => Ok(()),
+    }
+}
+
+async fn create(arguments: CreateArgs) -> Result<(), Failure> {
+    let client = Client::new(&arguments.connection)?;
+    let everywhere = arguments.all_environments || arguments.role == "admin";
+    let body = CreateApiKey {
+        environment: if everywhere { "all" } else { client.environment() }.to_owned(),
+        role: arguments.role,
+        description: arguments.description,
+        secrets: arguments.secrets,
+        functions: (!arguments.functions.is_empty()).then_some(arguments.functions),
+        events: arguments.events,
+        origins: arguments.origins,
+        ttl_seconds: arguments.ttl.map(|ttl| ttl.as_secs()),
+    };
+    let created: CreatedApiKey = client.call(Method::POST, &["api-keys"]).json(&body).send().await?;
+    show_created(&Output::new(arguments.connection.output), &created)
+}
+
+/// People get the key alone on standard output, so that a variable can be set to it.
+pub(crate) fn show_created(output: &Output, created: &CreatedApiKey) -> Result<(), Failure> {
+    if !output.is_table() {
+        return output.item(created, |created| describe(&created.api_key));
+    }
+    say(describe(&created.api_key));
+    say("the key is shown this once:");
+    output.text(created.key.reveal())
+}
+
+fn rows(keys: &[ApiKey]) -> Table {
+    table(
+        ["id", "role", "environment", "description", "created", "expires", "state"],
+        keys.iter().map(|key| {
+            [
+                key.id.clone(),
+                key.role.clone(),
+                key.environment.clone(),
+                key.description.clone().unwrap_or_default(),
+                ago(key.created_at),
+                maybe_ago(key.expires_at),
+                state(key).to_owned(),
+            ]
+        }),
+    )
+}
+
+fn state(key: &ApiKey) -> &'static str {
+    let now = Instant(jiff::Timestamp::now().as_millisecond());
+    if key.revoked_at.is_some() {
+        "revoked"
+    } else if key.expires_at.is_some_and(|at| at <= now) {
+        "expired"
+    } else {
+        "accepted"
+    }
+}
+
+fn describe(key: &ApiKey) -> Table {
+    fields([
+        ("id", Some(key.id.clone())),
+        ("role", Some(key.role.clone())),
+        ("environment", Some(key.environment.clone())),
+        ("description", key.description.clone()),
+        ("secrets", joined(&key.secrets)),
+        ("functions", key.functions.as_deref().and_then(joined)),
+        ("events", joined(&key.events)),
+        ("origins", joined(&key.origins)),
+        ("created", Some(format!("{} by {}", ago(key.created_at), key.created_by))),
+        ("expires", key.expires_at.map(ago)),
+        ("revoked", key.revoked_at.map(ago)),
+    ])
+}

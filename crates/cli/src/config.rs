@@ -1,0 +1,190 @@
+//! The server's settings: defaults, then `config.toml`, then variables, then flags. Every problem is reported, with where
+//! it comes from.
+
+mod file;
+mod key;
+mod problems;
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::OsString,
+    fmt, io,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+
+pub(crate) use self::key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, SQLITE_PATH, Value};
+use self::problems::Problems;
+use crate::failure::Failure;
+
+/// The flags that override a setting. Their values are read together with all others.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct ConfigArgs {
+    /// A configuration file, see `claviger config-file show --help`
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    config: Option<PathBuf>,
+    /// The address to serve on; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT", help_heading = "Configuration")]
+    listen: Option<OsString>,
+    /// The directory for everything that is kept [default: .claviger]
+    #[arg(long, value_name = "DIR", help_heading = "Configuration")]
+    data: Option<OsString>,
+    /// An origin whose pages may use this server, such as `https://app.example`; may be repeated
+    #[arg(long, value_name = "ORIGIN", help_heading = "Configuration")]
+    cors_origin: Vec<OsString>,
+    /// The database [default: claviger.db in the data directory]
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    sqlite_path: Option<OsString>,
+    /// A file with the master key, 64 hexadecimal digits
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    master_key_file: Option<OsString>,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of a file.
+    File {
+        /// The file as it was named.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Variable(String),
+    /// A flag.
+    Flag(&'static str),
+}
+
+/// A setting and its origin.
+#[derive(Clone, Debug)]
+pub(crate) struct Setting {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+}
+
+/// All settings.
+#[derive(Debug)]
+pub(crate) struct Config(BTreeMap<&'static str, Setting>);
+
+impl Config {
+    /// Reads and merges all sources.
+    ///
+    /// # Errors
+    /// `config_invalid`, with every problem.
+    pub(crate) fn load(flags: &ConfigArgs) -> Result<Config, Failure> {
+        let mut problems = Problems::default();
+        let mut settings = defaults();
+        if let Some(path) = &flags.config {
+            settings.extend(file::read(path, &mut problems));
+        }
+        settings.extend(variables(env::vars_os(), &mut problems));
+        settings.extend(given_flags(flags, &mut problems));
+        problems.finish()?;
+        Ok(Config(settings))
+    }
+
+    /// The setting of a key, if it has one.
+    pub(crate) fn setting(&self, key: &Key) -> Option<&Setting> {
+        self.0.get(key.path)
+    }
+
+    /// Where to serve.
+    pub(crate) fn listen(&self) -> SocketAddr {
+        match self.setting(&LISTEN).map(|setting| &setting.value) {
+            Some(Value::Address(address)) => *address,
+            _ => DEFAULT_LISTEN,
+        }
+    }
+
+    /// Which origins' pages may use the server.
+    pub(crate) fn cors_origins(&self) -> Vec<String> {
+        match self.setting(&CORS_ORIGINS).map(|setting| &setting.value) {
+            Some(Value::Origins(origins)) => origins.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where everything is kept.
+    pub(crate) fn data(&self) -> &Path {
+        self.path(&DATA).unwrap_or(Path::new(DEFAULT_DATA))
+    }
+
+    /// The database file.
+    pub(crate) fn sqlite_path(&self) -> PathBuf {
+        self.path(&SQLITE_PATH).map_or_else(|| self.data().join("claviger.db"), Path::to_owned)
+    }
+
+    /// The setting of a key whose value is a path.
+    pub(crate) fn path(&self, key: &Key) -> Option<&Path> {
+        match &self.setting(key)?.value {
+            Value::Path(path) => Some(path),
+            _ => None,
+        }
+    }
+}
+
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+const DEFAULT_DATA: &str = ".claviger";
+
+fn defaults() -> BTreeMap<&'static str, Setting> {
+    let default = |value| Setting { value, origin: Origin::Default };
+    BTreeMap::from([
+        (LISTEN.path, default(Value::Address(DEFAULT_LISTEN))),
+        (DATA.path, default(Value::Path(DEFAULT_DATA.into()))),
+        (CORS_ORIGINS.path, default(Value::Origins(Vec::new()))),
+    ])
+}
+
+/// The variables `CLAVIGER_SECTION__KEY`. One that names no key is a problem: it is probably mistyped.
+fn variables(
+    variables: impl Iterator<Item = (OsString, OsString)>,
+    problems: &mut Problems,
+) -> Vec<(&'static str, Setting)> {
+    let mut settings = Vec::new();
+    for (name, text) in variables {
+        let Some(name) = name.to_str().filter(|name| name.starts_with("CLAVIGER_") && name.contains("__")) else {
+            continue;
+        };
+        let origin = Origin::Variable(name.to_owned());
+        match KEYS.iter().find(|key| key.variable() == name) {
+            None => problems.add(&origin, "no key has this variable"),
+            Some(key) => settings.extend(problems.setting(key, key.read(&text), origin)),
+        }
+    }
+    settings
+}
+
+fn given_flags(flags: &ConfigArgs, problems: &mut Problems) -> Vec<(&'static str, Setting)> {
+    let origins = (!flags.cors_origin.is_empty()).then(|| flags.cors_origin.join(OsString::from(",").as_os_str()));
+    let given = [
+        (&LISTEN, flags.listen.clone()),
+        (&DATA, flags.data.clone()),
+        (&CORS_ORIGINS, origins),
+        (&SQLITE_PATH, flags.sqlite_path.clone()),
+        (&MASTER_KEY_FILE, flags.master_key_file.clone()),
+    ];
+    let read = given.into_iter().filter_map(|(key, text)| Some((key, text?)));
+    read.filter_map(|(key, text)| problems.setting(key, key.read(&text), Origin::Flag(key.flag))).collect()
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Origin::Variable(name) => f.write_str(name),
+            Origin::Flag(flag) => f.write_str(flag),
+        }
+    }
+}
+
+/// What the system says of a file, in its words.
+pub(crate) fn reason(error: &io::Error) -> String {
+    error.to_string().split(" (os error").next().unwrap_or_default().to_lowercase()
+}

@@ -1,0 +1,95 @@
+//! The one directory where everything is kept, for its owner only.
+
+use std::{
+    fmt,
+    fs::{self, DirBuilder, Permissions},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::Access;
+
+use crate::{
+    config::reason,
+    failure::{Exit, Failure},
+    private_file,
+};
+
+/// The data directory, checked.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir {
+    absolute: PathBuf,
+    /// As it was named.
+    shown: PathBuf,
+}
+
+impl DataDir {
+    /// Makes the directory, or checks the one that is there.
+    ///
+    /// # Errors
+    /// `data_directory_mode` when others have access to it or to a file of ours in it; `data_directory_read_only` when it
+    /// cannot be made or written.
+    pub(crate) fn open(path: &Path) -> Result<DataDir, Failure> {
+        let unwritable = |error: io::Error| {
+            let message = format!("the data directory `{}` cannot be written: {}", path.display(), reason(&error));
+            Failure::new(Exit::Other, "data_directory_read_only", message).hint("choose another with `--data DIR`")
+        };
+        if !path.is_dir() {
+            make(path).map_err(unwritable)?;
+        }
+        let absolute = path.canonicalize().map_err(unwritable)?;
+        check_modes(path, &absolute)?;
+        rustix::fs::access(&absolute, Access::WRITE_OK | Access::EXEC_OK).map_err(|error| unwritable(error.into()))?;
+        let ignore = absolute.join(".gitignore");
+        if !ignore.exists() {
+            private_file::write(&ignore, b"*\n").map_err(unwritable)?;
+        }
+        Ok(DataDir { absolute, shown: path.to_owned() })
+    }
+
+    /// The absolute path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.absolute
+    }
+
+    /// The path as it was named, for people.
+    pub(crate) fn shown(&self) -> impl fmt::Display {
+        self.shown.display()
+    }
+
+    /// The path of a file in it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.absolute.join(name)
+    }
+}
+
+fn make(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+    // The umask may have taken the owner's bits away.
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+}
+
+fn check_modes(shown: &Path, absolute: &Path) -> Result<(), Failure> {
+    let unreadable = |error: io::Error| {
+        let message = format!("the data directory `{}` cannot be read: {}", shown.display(), reason(&error));
+        Failure::new(Exit::Other, "data_directory_read_only", message)
+    };
+    let mode = fs::metadata(absolute).map_err(unreadable)?.mode();
+    if mode & 0o077 != 0 {
+        return Err(private_file::too_wide(shown, mode, "700"));
+    }
+    for entry in fs::read_dir(absolute).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let mode = entry.metadata().map_err(unreadable)?.mode();
+        if mode & 0o077 != 0 && entry.file_name().to_str().is_some_and(is_ours) {
+            return Err(private_file::too_wide(&shown.join(entry.file_name()), mode, "600"));
+        }
+    }
+    Ok(())
+}
+
+/// The files that have something to keep: databases with their logs and locks, and keys.
+fn is_ours(name: &str) -> bool {
+    name.starts_with("claviger.db") || name.starts_with("index.db") || name.ends_with(".key")
+}

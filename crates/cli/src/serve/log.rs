@@ -1,0 +1,79 @@
+//! The log, on standard error. Every line passes the redactor of the values in use.
+
+use std::{
+    io::{self, Write},
+    panic,
+    sync::{Arc, OnceLock},
+};
+
+use claviger_engine::LiveValues;
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
+
+use super::LogFormat;
+use crate::{
+    failure::{Exit, Failure},
+    terminal::styles_stderr,
+};
+
+/// The running log.
+pub(super) struct Log {
+    live: Arc<OnceLock<LiveValues>>,
+}
+
+impl Log {
+    /// Starts it for the whole process.
+    ///
+    /// # Errors
+    /// `config_invalid` for a filter that is none.
+    pub(super) fn start(filter: &str, format: LogFormat) -> Result<Log, Failure> {
+        let filter = EnvFilter::try_new(filter).map_err(|_| {
+            Failure::new(Exit::Usage, "config_invalid", "`--log` or CLAVIGER_LOG is no filter of the log")
+                .hint("a level, such as `info`, or a filter, such as `warn,claviger_engine=debug`")
+        })?;
+        let live = Arc::new(OnceLock::new());
+        let writer = RedactingWriter { live: live.clone() };
+        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(styles_stderr());
+        match format {
+            LogFormat::Text => log.init(),
+            LogFormat::Json => log.json().init(),
+        }
+        // The message of a panic goes where everything else goes, redacted.
+        panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+        Ok(Log { live })
+    }
+
+    /// Masks these values from now on.
+    pub(super) fn redact_with(&self, live: LiveValues) {
+        let _ = self.live.set(live);
+    }
+}
+
+/// Writes to standard error. The subscriber hands over whole lines.
+#[derive(Clone)]
+struct RedactingWriter {
+    live: Arc<OnceLock<LiveValues>>,
+}
+
+impl Write for RedactingWriter {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let shown = match self.live.get() {
+            Some(live) => live.redact(&text),
+            None => text,
+        };
+        io::stderr().lock().write_all(shown.as_bytes())?;
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl<'w> MakeWriter<'w> for RedactingWriter {
+    type Writer = RedactingWriter;
+
+    fn make_writer(&'w self) -> RedactingWriter {
+        self.clone()
+    }
+}

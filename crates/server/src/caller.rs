@@ -1,0 +1,79 @@
+//! Who makes a request.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use claviger_core::{Caller, EnvironmentName, Reach};
+use claviger_engine::{Error, access::DEFAULT_ENVIRONMENT};
+use http::{HeaderMap, header};
+use tokio::time::Instant;
+
+use crate::{app::App, failure::Failure, path::parameter};
+
+/// The address that a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) IpAddr);
+
+/// A caller whose API key is good.
+pub(crate) struct Authenticated(pub(crate) Caller);
+
+/// A caller, and the environment of the path, which exists and is within its reach.
+pub(crate) struct InEnvironment {
+    pub(crate) caller: Caller,
+    pub(crate) environment: EnvironmentName,
+}
+
+impl FromRequestParts<App> for Authenticated {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Authenticated, Failure> {
+        let caller = authenticate(&parts.headers, app).map_err(|error| {
+            let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+            match app.throttle.note_failure(peer, Instant::now()) {
+                Ok(()) => Failure::from(error),
+                Err(seconds) => Failure::too_many_logins(seconds),
+            }
+        })?;
+        check_origin(&caller, &parts.headers)?;
+        Ok(Authenticated(caller))
+    }
+}
+
+impl FromRequestParts<App> for InEnvironment {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<InEnvironment, Failure> {
+        let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
+        let name = parameter(parts, "env").await?;
+        let environment = app.engine.access().environment(&caller, &name)?;
+        Ok(InEnvironment { caller, environment })
+    }
+}
+
+fn authenticate(headers: &HeaderMap, app: &App) -> Result<Caller, Error> {
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let value = given.next().ok_or(Error::Unauthenticated)?;
+    let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Error::Unauthenticated)?;
+    if given.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(Error::Unauthenticated);
+    }
+    app.engine.access().authenticate(key.trim())
+}
+
+/// A key that was made for certain browser origins is good from there only.
+fn check_origin(caller: &Caller, headers: &HeaderMap) -> Result<(), Failure> {
+    let allowed = &caller.bounds.origins;
+    let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+    if allowed.is_empty() || origin.is_some_and(|origin| allowed.iter().any(|known| known == origin)) {
+        return Ok(());
+    }
+    Err(Failure::denied("this API key may not be used from this origin"))
+}
+
+/// The environment that a caller means when it names none.
+pub(crate) fn own_environment(caller: &Caller) -> &str {
+    match &caller.reach {
+        Reach::All => DEFAULT_ENVIRONMENT,
+        Reach::One(environment) => environment.as_str(),
+    }
+}

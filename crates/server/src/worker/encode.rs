@@ -1,0 +1,115 @@
+//! From the engine's words to frames.
+
+use std::time::Duration;
+
+use claviger_api::{
+    FunctionFailure,
+    worker::{Job, JobEvent, JobSecret, JobStep, ToWorker},
+};
+use claviger_engine::runtime::{self, FunctionError, Known, Outgoing};
+use serde_json::value::RawValue;
+
+use super::outbound::Reply;
+
+/// Room for the members of a job that are not counted one by one.
+const FRAME_ROOM: usize = 512;
+/// The most bytes that one byte of a value takes in JSON: `\u0000`.
+const ESCAPED: usize = 6;
+
+/// A frame as text.
+pub(super) fn text(frame: &ToWorker<'_>) -> String {
+    text_within(frame, FRAME_ROOM)
+}
+
+/// A frame as text, in a buffer that need not grow when the room is right: growing leaves copies behind.
+fn text_within(frame: &ToWorker<'_>, room: usize) -> String {
+    let mut bytes = Vec::with_capacity(room);
+    // Plain structs with text keys: encoding them cannot fail, and gives UTF-8.
+    let _ = serde_json::to_writer(&mut bytes, frame);
+    String::from_utf8(bytes).unwrap_or_default()
+}
+
+pub(super) fn outgoing(outgoing: &Outgoing) -> String {
+    match outgoing {
+        Outgoing::Job(job) => text_within(&ToWorker::Job(self::job(job)), room(job)),
+        Outgoing::Ack(ack) => text(&ToWorker::Ack {
+            run: ack.run.to_string(),
+            fence: ack.fence.to_string(),
+            ended: ack.ended,
+            steps: ack.steps.iter().map(step).collect(),
+        }),
+        Outgoing::Cancel { run, fence, reason } => {
+            text(&ToWorker::Cancel { run: run.to_string(), fence: fence.to_string(), reason: reason.as_str() })
+        }
+        Outgoing::Refused { run, error } => refused(run.to_string(), error),
+        Outgoing::Drain => text(&ToWorker::Drain),
+    }
+}
+
+pub(super) fn reply(reply: Reply) -> String {
+    match reply {
+        Reply::Heartbeat => text(&ToWorker::Heartbeat),
+        Reply::UnknownFrame => text(&ToWorker::Error {
+            code: "unknown_frame",
+            detail: claviger_api::worker::FrameError::UnknownType.to_string(),
+            run: None,
+        }),
+        Reply::Lost { run, fence } => text(&ToWorker::Cancel { run, fence, reason: "lost" }),
+        Reply::Refused { run, error } => refused(run.to_string(), &error),
+    }
+}
+
+pub(super) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn refused(run: String, error: &claviger_engine::Error) -> String {
+    text(&ToWorker::Error { code: error.code(), detail: error.to_string(), run: Some(run) })
+}
+
+fn job(job: &runtime::Job) -> Job<'_> {
+    Job {
+        run: job.run.to_string(),
+        fence: job.fence.to_string(),
+        function: job.function.as_str(),
+        attempt: job.attempt,
+        event: JobEvent {
+            id: &job.event.id,
+            name: job.event.name.as_str(),
+            data: &job.event.data,
+            at: job.event.at.0,
+            environment: job.environment.as_str(),
+        },
+        steps: job.steps.iter().map(step).collect(),
+        secrets: job.secrets.iter().map(secret).collect(),
+    }
+}
+
+/// The one place where a value goes into a frame.
+fn secret(secret: &runtime::JobSecret) -> JobSecret<'_> {
+    JobSecret::new(secret.name.as_str(), secret.version, secret.value.expose())
+}
+
+fn step(step: &runtime::JobStep) -> JobStep<'_> {
+    let mut written = JobStep { id: step.id.as_str(), result: None, error: None, open: None };
+    match &step.known {
+        Known::Result(result) => written.result = Some(result.as_deref().unwrap_or(RawValue::NULL)),
+        Known::Error(error) => written.error = Some(failure(error)),
+        Known::Open(kind) => written.open = Some(kind),
+    }
+    written
+}
+
+fn failure(error: &FunctionError) -> FunctionFailure {
+    FunctionFailure { name: error.name.clone(), message: error.message.clone(), stack: error.stack.clone() }
+}
+
+fn room(job: &runtime::Job) -> usize {
+    let secrets = job.secrets.iter().map(|secret| ESCAPED * (secret.value.len() + secret.name.as_str().len()) + 64);
+    let steps = job.steps.iter().map(|step| match &step.known {
+        Known::Result(Some(result)) => result.get().len() + ESCAPED * 200,
+        Known::Error(error) => ESCAPED * (error.message.len() + error.stack.as_ref().map_or(0, String::len) + 200),
+        Known::Result(None) | Known::Open(_) => ESCAPED * 200,
+    });
+    FRAME_ROOM + job.event.data.get().len() + 2 * job.event.id.len() + secrets.sum::<usize>() + steps.sum::<usize>()
+}

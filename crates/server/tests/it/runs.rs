@@ -1,0 +1,101 @@
+use serde_json::json;
+
+use crate::support::{House, Worker, about};
+
+const BASE: &str = "/v1/environments/default";
+
+#[tokio::test]
+async fn functions_are_listed_as_declared_with_the_workers_that_are_there() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let declared = json!([{"id": "payout", "triggers": [{"event": "payout.*"}], "secrets": [{"name": "K", "required": true}],
+        "retry": {"maxAttempts": 2, "initialDelayMs": 10, "backoffFactor": 3, "maxDelayMs": 20},
+        "concurrency": {"limit": 5}, "timeoutMs": 1000}]);
+    let _worker = Worker::serving(&house, declared).await;
+    let function = admin.get(&format!("{BASE}/functions")).await.json()["items"][0].clone();
+    assert_eq!((&function["id"], &function["triggers"]), (&json!("payout"), &json!(["payout.*"])));
+    assert_eq!(function["secrets"], json!([{"name": "K", "required": true}]));
+    let retry = json!({"maxAttempts": 2, "initialDelayMs": 10, "backoffFactor": 3.0, "maxDelayMs": 20});
+    assert_eq!((&function["retry"], &function["concurrency"]), (&retry, &json!({"limit": 5})));
+    assert_eq!((&function["timeoutMs"], &function["workers"]), (&json!(1000), &json!(1)));
+}
+
+#[tokio::test]
+async fn waiting_for_an_event_answers_when_its_runs_have_ended() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let functions = json!([{"id": "a", "triggers": [{"event": "go"}]}, {"id": "b", "triggers": [{"event": "go"}]}]);
+    let mut worker = Worker::serving(&house, functions).await;
+    let event = admin.emit("go", json!({})).await.json();
+    let path =
+        format!("{BASE}/events/{}/runs?revision={}&waitMs=30000", event["id"].as_str().unwrap(), event["revision"]);
+    let finish = async {
+        for result in [json!({"n": 1}), json!(null)] {
+            let job = worker.hear_type("job").await;
+            worker.say(&about(&job, "complete", json!({ "result": result }))).await;
+            loop {
+                // The answer to the first may come after the second job.
+                let frame = worker.hear().await;
+                if frame["type"] == "ack" {
+                    break;
+                }
+                worker.say(&about(&frame, "complete", json!({"result": null}))).await;
+                worker.hear_type("ack").await;
+                worker.hear_type("ack").await;
+                return;
+            }
+        }
+    };
+    let (answer, ()) = tokio::join!(admin.get(&path), finish);
+    let answer = answer.json();
+    assert_eq!(answer["dispatched"], true);
+    let runs = answer["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2);
+    assert!(runs.iter().all(|run| run["status"] == "completed" && run.get("result").is_some()), "{runs:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_starts_nothing_is_dispatched_all_the_same() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let event = admin.emit("nobody.cares", json!({})).await.json();
+    let path =
+        format!("{BASE}/events/{}/runs?revision={}&waitMs=30000", event["id"].as_str().unwrap(), event["revision"]);
+    assert_eq!(admin.get(&path).await.json(), json!({"dispatched": true, "runs": []}));
+}
+
+#[tokio::test]
+async fn runs_are_listed_newest_first_by_function_and_status_in_pages() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let functions = json!([{"id": "a", "triggers": [{"event": "go"}]},
+        {"id": "needy", "triggers": [{"event": "need"}], "secrets": [{"name": "MISSING", "required": true}]}]);
+    let mut worker = Worker::serving(&house, functions).await;
+    for n in 0..3 {
+        admin.emit("go", json!(n)).await;
+        let job = worker.hear_type("job").await;
+        worker.say(&about(&job, "complete", json!({"result": n}))).await;
+        worker.hear_type("ack").await;
+    }
+    let event = admin.emit("need", json!({})).await.json();
+    // Dispatched means created; blocked follows.
+    let blocked = loop {
+        let page = admin.get(&format!("{BASE}/runs?status=blocked")).await.json();
+        if let Some(run) = page["items"].as_array().unwrap().first() {
+            break run.clone();
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((&blocked["missing"], &blocked["event"]["id"]), (&json!(["MISSING"]), &event["id"]));
+    let (mut seen, mut after) = (Vec::new(), String::new());
+    loop {
+        let page = admin.get(&format!("{BASE}/runs?function=a&limit=2{after}")).await.json();
+        seen.extend(page["items"].as_array().unwrap().iter().map(|run| run["createdAt"].as_str().unwrap().to_owned()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    assert_eq!(seen.len(), 3);
+    assert!(seen.is_sorted_by(|newer, older| newer >= older), "{seen:?}");
+    admin.set("MISSING", "now-it-is-set").await;
+    assert_eq!(worker.hear_type("job").await["secrets"][0]["value"], "now-it-is-set");
+}
