@@ -15,7 +15,7 @@ pub struct EmitEvent {
     pub name: String,
     /// Any JSON, at most 256 KiB; left out, `null`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Object, example = json!({"amount": 1200}))]
+    #[schema(value_type = serde_json::Value, example = json!({"amount": 1200}))]
     pub data: Option<Box<RawValue>>,
     /// Its id, unique in its environment. An event with an id that is known is not stored again. Left out, the server makes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,7 +57,7 @@ pub struct Event {
     /// Its place in its stream.
     pub revision: u64,
     /// Any JSON.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub data: Box<RawValue>,
     /// `event` when a caller emitted it, `system` when it tells of a change.
     #[schema(example = "system")]

@@ -1,7 +1,8 @@
 //! What the numbers are compared with.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,6 +10,9 @@ use anyhow::Result;
 use rusqlite::Connection;
 
 use crate::{
+    child::Hello,
+    http::Connections,
+    load::drive,
     plan::Plan,
     table::{Against, Measured, Table},
 };
@@ -38,12 +42,33 @@ impl Base {
     }
 }
 
-/// Measures the bases.
-pub(crate) async fn measure(plan: &Plan, directory: &Path, table: &mut Table) -> Result<()> {
-    let (path, time) = (directory.join("raw.db"), plan.time);
-    let commits = tokio::task::spawn_blocking(move || commits(&path, time)).await??;
-    table.note(&Base::Commits.name(), Against::Nothing, commits);
-    Ok(())
+/// The bases, ready to be measured.
+pub(crate) struct Bases {
+    database: PathBuf,
+    hello: Hello,
+}
+
+impl Bases {
+    /// Starts the trivial server, in a process of its own.
+    pub(crate) fn prepare(directory: &Path) -> Result<Bases> {
+        Ok(Bases { database: directory.join("raw.db"), hello: Hello::start()? })
+    }
+
+    /// Measures them.
+    pub(crate) async fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
+        let (path, time) = (self.database.clone(), plan.time);
+        let commits = tokio::task::spawn_blocking(move || commits(&path, time)).await??;
+        table.note(&Base::Commits.name(), Against::Nothing, commits);
+        for width in WIDTHS {
+            let connections = Arc::new(Connections::open(self.hello.address(), "", width).await?);
+            let hello = move |lane: usize, _| {
+                let connections = connections.clone();
+                async move { connections.get(lane, "/").await.map(drop) }
+            };
+            table.note(&Base::Hello(width).name(), Against::Nothing, drive(width, plan.time, hello).await?);
+        }
+        Ok(())
+    }
 }
 
 /// One connection with the ledger's settings.

@@ -1,15 +1,18 @@
-//! What this program does in processes of its own, so that they can be measured from outside.
+//! What this program does in processes of its own: a trivial server, and opening a store.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader},
+    net::SocketAddr,
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use axum::{Router, routing::get};
+use tokio::net::TcpListener;
 
-use crate::{engine, memory};
+use crate::engine;
 
 /// The first argument of a child.
 const CHILD: &str = "child";
@@ -26,31 +29,65 @@ pub(crate) fn task(arguments: &[String]) -> Option<(&str, &str)> {
 pub(crate) async fn run(task: &str, argument: &str) -> Result<()> {
     match task {
         "open" => open(Path::new(argument)).await,
+        "hello" => hello(argument).await,
         other => bail!("`{other}` is no task"),
     }
 }
 
-/// Opens a store and says how long that took and how much memory the process has in use.
+fn start(task: &str, argument: &str) -> Result<(Child, String)> {
+    let mut child =
+        Command::new(std::env::current_exe()?).args([CHILD, task, argument]).stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().context("no output")?).read_line(&mut line)?;
+    Ok((child, line))
+}
+
+/// Opens a store and says how long that took.
 async fn open(directory: &Path) -> Result<()> {
     let start = Instant::now();
     let engine = engine::open(directory).await?;
-    let took = start.elapsed();
-    println!("{} {}", took.as_micros(), memory::resident(std::process::id())?);
-    std::io::stdout().flush()?;
+    println!("{}", start.elapsed().as_micros());
     engine.close().await;
     Ok(())
 }
 
-/// Opens a store in a process of its own. How long it took, and how much memory the process had in use then.
-pub(crate) fn opened(directory: &Path) -> Result<(Duration, u64)> {
-    let mut process = Command::new(std::env::current_exe()?)
-        .args([CHILD.as_ref(), "open".as_ref(), directory.as_os_str()])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let output = process.stdout.take().context("no output")?;
-    BufReader::new(output).read_line(&mut line)?;
-    let status = process.wait()?;
-    let (took, bytes) = line.trim().split_once(' ').with_context(|| format!("the child ended with {status}"))?;
-    Ok((Duration::from_micros(took.parse()?), bytes.parse()?))
+/// How long opening a store takes, in a process of its own.
+pub(crate) fn opened(directory: &Path) -> Result<Duration> {
+    let (mut child, line) = start("open", directory.to_str().context("a path that is not text")?)?;
+    child.wait()?;
+    Ok(Duration::from_micros(line.trim().parse().context("the store did not open")?))
+}
+
+/// Answers `hello`, and says where.
+async fn hello(address: &str) -> Result<()> {
+    let listener = TcpListener::bind(address).await?;
+    println!("{}", listener.local_addr()?);
+    let router = Router::new().route("/", get(async || "hello"));
+    Ok(axum::serve(axum::serve::ListenerExt::tap_io(listener, |stream| drop(stream.set_nodelay(true))), router).await?)
+}
+
+/// The trivial server. Ends when it is dropped.
+pub(crate) struct Hello {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Hello {
+    /// Starts it.
+    pub(crate) fn start() -> Result<Hello> {
+        let (child, line) = start("hello", "127.0.0.1:0")?;
+        Ok(Hello { child, address: line.trim().parse()? })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Hello {
+    fn drop(&mut self) {
+        // If it has ended already there is nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }

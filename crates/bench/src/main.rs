@@ -9,9 +9,11 @@
 mod base;
 mod child;
 mod engine;
+mod http;
 mod load;
 mod memory;
 mod plan;
+mod server;
 mod table;
 
 use anyhow::Result;
@@ -34,14 +36,32 @@ fn main() -> Result<()> {
 async fn measure(plan: &Plan) -> Result<()> {
     let mut table = Table::default();
     let directory = plan.directory()?;
+    let bases = base::Bases::prepare(directory.path())?;
     let engine = engine::Rows::prepare(plan, directory.path()).await?;
+    let server = server::Rows::prepare(plan, directory.path()).await?;
     for round in 1..=plan.rounds {
-        eprintln!("round {round} of {}", plan.rounds);
-        base::measure(plan, directory.path(), &mut table).await?;
-        engine.measure(plan, &mut table).await?;
+        eprintln!("round {round} of {}, load average {}", plan.rounds, load_average());
+        bases.measure(plan, &mut table).await?;
+        if let Some(engine) = &engine {
+            engine.measure(plan, &mut table).await?;
+        }
+        if let Some(server) = &server {
+            server.measure(plan, &mut table).await?;
+        }
         table.end_round();
     }
-    engine.finish().await?;
+    if let Some(engine) = engine {
+        engine.finish().await?;
+    }
+    if let Some(server) = server {
+        server.finish().await?;
+    }
     print!("{}", table.show());
     Ok(())
+}
+
+/// How busy the machine is, by its own account.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or("unknown").to_owned()
 }

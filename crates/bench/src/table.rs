@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::base::{Base, WIDTHS};
+use crate::base::Base;
 
 /// What one row was in one round.
 #[derive(Clone, Copy)]
@@ -58,7 +58,8 @@ impl Table {
 
     /// The table in Markdown.
     pub(crate) fn show(&self) -> String {
-        let mut text = String::from("| | per second | median | p99 | × hello | × commits |\n|---|---:|---:|---:|---:|---:|\n");
+        let mut text =
+            String::from("| | per second | median | p99 | × hello | × commits |\n|---|---:|---:|---:|---:|---:|\n");
         for row in &self.rows {
             let cells = [
                 row.middle(|measured| measured.per_second()).map_or_else(String::new, count),
@@ -112,7 +113,11 @@ impl Measured {
     /// From the times of single operations, and from how long all of them took together.
     pub(crate) fn work(mut times: Vec<Duration>, all: Duration) -> Measured {
         times.sort_unstable();
-        Measured::Work { per_second: times.len() as f64 / all.as_secs_f64(), p50: at(&times, 0.5), p99: at(&times, 0.99) }
+        Measured::Work {
+            per_second: times.len() as f64 / all.as_secs_f64(),
+            p50: at(&times, 0.5),
+            p99: at(&times, 0.99),
+        }
     }
 
     /// From single times.
@@ -175,18 +180,14 @@ fn ratio(value: f64) -> String {
     format!("{value:.2}")
 }
 
-/// The rows of one kind of work at each width.
-pub(crate) fn widths() -> impl Iterator<Item = usize> {
-    WIDTHS.into_iter()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ratios_are_within_a_round_and_medians_over_rounds() {
-        let work = |per_second| Measured::Work { per_second, p50: Duration::from_micros(900), p99: Duration::from_millis(2) };
+        let work =
+            |per_second| Measured::Work { per_second, p50: Duration::from_micros(900), p99: Duration::from_millis(2) };
         let mut table = Table::default();
         for (base, row) in [(1000.0, 2000.0), (500.0, 1500.0), (1000.0, 4000.0)] {
             table.note(&Base::Commits.name(), Against::Nothing, work(base));

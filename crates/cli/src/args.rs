@@ -34,7 +34,8 @@ Examples:
   claviger event emit payout.requested --data '{\"amount\": 1200}' --wait
   claviger explain revision_conflict             # what an error code means, and what to do
 
-Exit status: 0 ok, 1 other, 2 usage, 3 denied, 4 not found, 5 conflict, 6 no or wrong master key, 8 unreachable."
+Exit status:
+  0 ok, 1 other, 2 usage, 3 denied, 4 not found, 5 conflict, 6 no or wrong master key, 8 unreachable"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -50,7 +51,7 @@ Makes a development key when no master key is set, and the API keys `admin.key` 
 
 Examples:
   claviger dev
-  claviger dev --listen 127.0.0.1:0 --data /tmp/try        # a free port, which is printed
+  claviger dev --listen 127.0.0.1:0 --data try             # a free port, which is printed
   export CLAVIGER_API_KEY=$(cat .claviger/runtime.key)     # for a worker, in its terminal")]
     Dev(ServeArgs),
     /// Run a server
@@ -58,7 +59,7 @@ Examples:
 When it serves, it prints one line on standard error: `claviger ready api=http://… data=…`.
 
 Examples:
-  export CLAVIGER_MASTER_KEY=$(openssl rand -hex 32)       # keep it: without it nothing can be opened again
+  export CLAVIGER_MASTER_KEY=$(openssl rand -hex 32)       # keep it: it alone opens the store
   claviger apikey bootstrap --data /var/lib/claviger       # once: the first admin key
   claviger start --data /var/lib/claviger
   claviger start --config config.toml --listen 127.0.0.1:9000

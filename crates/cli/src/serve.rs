@@ -3,6 +3,7 @@
 mod bootstrap;
 mod dev_keys;
 mod log;
+mod renewal;
 mod signals;
 mod store;
 

@@ -84,6 +84,16 @@ impl Keyring {
         self.wrap(new_master, &Draw::random())
     }
 
+    /// Draws a new keyring key and keeps the pepper, so that API keys go on being accepted. The bytes are its keyring
+    /// record. Nothing that the former keyring sealed, wrapped or authenticated opens with it, and no data key is loaded.
+    #[must_use]
+    pub fn renew(&self, new_master: &MasterKey) -> (Keyring, Vec<u8>) {
+        let mut pepper = Zeroizing::new(*self.pepper.bytes());
+        let keyring = Keyring::new(LockedKey::generate(), LockedKey::take_from(&mut pepper));
+        let record = keyring.rewrap(new_master);
+        (keyring, record)
+    }
+
     /// Draws a data key for an environment. The bytes are its record, to be stored: the key seals
     /// nothing before the stored record was given to [`Keyring::load_data_key`].
     #[must_use]

@@ -75,15 +75,6 @@ impl Engine {
         Ok(Engine { shared, access, audit, vault, events, runtime, _stop_on_drop: stop_on_drop })
     }
 
-    /// Moves a store that no engine has open from one master key to another: the keyring is wrapped anew, and the record
-    /// that the former key opens is erased. Repeated after an interruption, it finishes.
-    ///
-    /// # Errors
-    /// [`Error::WrongMasterKey`] when neither key is the store's, [`Error::Corrupt`], and what the store says.
-    pub async fn rewrap(ledger: &dyn Ledger, former: &MasterKey, master: &MasterKey) -> Result<(), Error> {
-        keys::rewrap(ledger, former, master).await
-    }
-
     /// Environments and API keys.
     #[must_use]
     pub fn access(&self) -> &Arc<Access> {

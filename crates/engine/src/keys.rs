@@ -9,9 +9,19 @@ use claviger_store::{Append, Expected, Ledger, Record, Stream, Subject};
 
 use crate::Error;
 
+/// `keyring`
+pub(crate) fn keyring_subject() -> Subject {
+    Subject::new(&["keyring"])
+}
+
+/// `datakey.<env>.<id>`; `None` when the text cannot be an id.
+pub(crate) fn data_key_subject(environment: &EnvironmentName, id: &str) -> Option<Subject> {
+    Subject::parse(&format!("datakey.{environment}.{id}"))
+}
+
 /// Opens the keyring; creates it on a new store.
 pub(crate) async fn open(ledger: &dyn Ledger, master: &MasterKey) -> Result<Keyring, Error> {
-    let subject = Subject::new(&["keyring"]);
+    let subject = keyring_subject();
     if let Some(record) = ledger.last(Stream::Keyring, &subject).await? {
         return open_record(master, &record);
     }
@@ -25,25 +35,6 @@ pub(crate) async fn open(ledger: &dyn Ledger, master: &MasterKey) -> Result<Keyr
         }
         Err(error) => Err(error),
     }
-}
-
-/// Wraps the keyring with another master key and erases what the former one opens. Done already, or on a new store, it
-/// changes nothing but that.
-pub(crate) async fn rewrap(ledger: &dyn Ledger, former: &MasterKey, master: &MasterKey) -> Result<(), Error> {
-    let subject = Subject::new(&["keyring"]);
-    let mut records = ledger.history(Stream::Keyring, &subject).await?;
-    let Some(last) = records.pop() else { return Ok(()) };
-    if let Err(error) = open_record(master, &last) {
-        // Neither key is the right one: what counts is the one that is to be used.
-        let keyring = open_record(former, &last).map_err(|_| error)?;
-        let wrapped = keyring.rewrap(master);
-        append(ledger, Append::new(Stream::Keyring, subject, wrapped, Expected::At(last.revision))).await?;
-        records.push(last);
-    }
-    for record in records {
-        ledger.erase(Stream::Keyring, record.revision).await?;
-    }
-    Ok(())
 }
 
 /// Draws a data key for an environment and stores it; answers its id. It is used once it is loaded, which is once an
@@ -69,7 +60,7 @@ pub(crate) async fn load_data_key(
 ) -> Result<(), Error> {
     let missing =
         Error::Corrupt { stream: Stream::Keyring.name(), revision: Revision::ZERO, what: "a data key is gone" };
-    let Some(subject) = Subject::parse(&format!("datakey.{environment}.{id}")) else { return Err(missing) };
+    let Some(subject) = data_key_subject(environment, id) else { return Err(missing) };
     let record = ledger.last(Stream::Keyring, &subject).await?.ok_or(missing)?;
     match keyring.load_data_key(environment.as_str(), &record.bytes) {
         Ok(loaded) if loaded.to_string() == id => Ok(()),
@@ -78,7 +69,8 @@ pub(crate) async fn load_data_key(
     }
 }
 
-fn open_record(master: &MasterKey, record: &Record) -> Result<Keyring, Error> {
+/// Opens a record of the keyring.
+pub(crate) fn open_record(master: &MasterKey, record: &Record) -> Result<Keyring, Error> {
     Keyring::open(master, &record.bytes).map_err(|error| match error {
         claviger_crypto::Error::WrongMasterKey { expected, given } => {
             Error::WrongMasterKey { expected: expected.to_string(), given: given.to_string() }
@@ -93,6 +85,6 @@ async fn append(ledger: &dyn Ledger, append: Append) -> Result<(), Error> {
     Ok(one.map(drop)?)
 }
 
-fn corrupt(record: &Record, what: &'static str) -> Error {
+pub(crate) fn corrupt(record: &Record, what: &'static str) -> Error {
     Error::Corrupt { stream: Stream::Keyring.name(), revision: record.revision, what }
 }

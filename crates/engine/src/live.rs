@@ -26,13 +26,29 @@ struct Tracked {
     by_mask: HashMap<Mask, Vec<Entry>>,
     /// Every entry has a number of its own, by which a hold finds it again.
     last_number: u64,
+    /// Redactors of all entries, each of at least twice as many as the next: a new value costs little, however many there
+    /// are, and a text is looked through a few times only.
+    layers: Vec<Layer>,
+}
+
+struct Layer {
+    values: usize,
+    redactor: Redactor,
 }
 
 struct Entry {
     number: u64,
     value: Arc<SecretValue>,
+    /// Of this value alone: making its forms is most of the work, and is done once.
+    redactor: Redactor,
     holders: usize,
     idle_since: Instant,
+}
+
+/// An entry, as a hold knows it.
+struct Held {
+    number: u64,
+    redactor: Redactor,
 }
 
 impl LiveValues {
@@ -45,17 +61,39 @@ impl LiveValues {
     /// Tracks the values until 60 s after the hold is dropped. When this returns, they are masked. Values too short to be
     /// masked are left out.
     pub fn hold(&self, values: &[(Mask, Arc<SecretValue>)]) -> LiveHold {
-        let mut held = Vec::with_capacity(values.len());
+        let (mut held, mut unknown) = (Vec::with_capacity(values.len()), Vec::new());
         let mut tracked = self.0.tracked.lock();
-        let before = tracked.last_number;
         for (mask, value) in values.iter().filter(|(_, value)| value.len() >= MIN_MASKABLE_BYTES) {
-            held.push((mask.clone(), tracked.hold(mask, value)));
+            match tracked.hold(mask, value) {
+                Some(known) => held.push((mask.clone(), known)),
+                None => unknown.push((mask, value)),
+            }
         }
-        if tracked.last_number > before {
-            // Under the lock: a redactor built from fewer values must not replace one built from more.
-            self.0.redactor.store(Arc::new(tracked.redactor()));
+        drop(tracked);
+        if !unknown.is_empty() {
+            self.track(&unknown, &mut held);
         }
         LiveHold { shared: self.0.clone(), held }
+    }
+
+    fn track(&self, values: &[(&Mask, &Arc<SecretValue>)], held: &mut Vec<(Mask, Held)>) {
+        // Without the lock: others need not wait for it.
+        let made: Vec<Redactor> = values.iter().map(|(mask, value)| redactor_of(mask, value)).collect();
+        let mut tracked = self.0.tracked.lock();
+        let mut new = Vec::with_capacity(made.len());
+        for ((mask, value), redactor) in values.iter().zip(made) {
+            // Somebody else may have been faster with the same value.
+            let known = tracked.hold(mask, value).unwrap_or_else(|| {
+                new.push(redactor.clone());
+                tracked.add(mask, value, redactor)
+            });
+            held.push(((*mask).clone(), known));
+        }
+        if !new.is_empty() {
+            tracked.layer(&new);
+            // Under the same lock: whoever finds a value tracked may rely on its being masked.
+            self.0.redactor.store(Arc::new(tracked.redactor()));
+        }
     }
 
     /// The text with every tracked value masked.
@@ -81,16 +119,32 @@ impl LiveValues {
 }
 
 impl Tracked {
-    fn hold(&mut self, mask: &Mask, value: &Arc<SecretValue>) -> u64 {
-        let entries = self.by_mask.entry(mask.clone()).or_default();
-        if let Some(entry) = entries.iter_mut().find(|entry| is_same(&entry.value, value)) {
-            entry.holders += 1;
-            return entry.number;
-        }
+    /// Another holder of what is tracked already.
+    fn hold(&mut self, mask: &Mask, value: &Arc<SecretValue>) -> Option<Held> {
+        let entries = self.by_mask.get_mut(mask)?;
+        let entry = entries.iter_mut().find(|entry| is_same(&entry.value, value))?;
+        entry.holders += 1;
+        Some(Held { number: entry.number, redactor: entry.redactor.clone() })
+    }
+
+    /// The first holder.
+    fn add(&mut self, mask: &Mask, value: &Arc<SecretValue>, redactor: Redactor) -> Held {
         self.last_number += 1;
-        let number = self.last_number;
-        entries.push(Entry { number, value: value.clone(), holders: 1, idle_since: Instant::now() });
-        number
+        let (number, value) = (self.last_number, value.clone());
+        let entry = Entry { number, value, redactor: redactor.clone(), holders: 1, idle_since: Instant::now() };
+        self.by_mask.entry(mask.clone()).or_default().push(entry);
+        Held { number, redactor }
+    }
+
+    /// Adds the redactors of new values. Layers that have become small for their place are put together.
+    fn layer(&mut self, new: &[Redactor]) {
+        let mut parts: Vec<Redactor> = new.to_vec();
+        let mut values = parts.len();
+        while let Some(last) = self.layers.pop_if(|last| last.values < 2 * values) {
+            values += last.values;
+            parts.push(last.redactor);
+        }
+        self.layers.push(Layer { values, redactor: Redactor::of_all(&parts).compact() });
     }
 
     fn release(&mut self, mask: &Mask, number: u64, now: Instant) {
@@ -110,18 +164,23 @@ impl Tracked {
             expired |= entries.len() < before;
             !entries.is_empty()
         });
+        if expired {
+            self.layers.clear();
+            let left: Vec<Redactor> = self.by_mask.values().flatten().map(|entry| entry.redactor.clone()).collect();
+            self.layer(&left);
+        }
         expired
     }
 
     fn redactor(&self) -> Redactor {
-        let mut builder = RedactorBuilder::new();
-        for (mask, entries) in &self.by_mask {
-            for entry in entries {
-                builder.track(mask.clone(), &entry.value);
-            }
-        }
-        builder.build()
+        Redactor::of_all(self.layers.iter().map(|layer| &layer.redactor))
     }
+}
+
+fn redactor_of(mask: &Mask, value: &SecretValue) -> Redactor {
+    let mut builder = RedactorBuilder::new();
+    builder.track(mask.clone(), value);
+    builder.build()
 }
 
 fn is_same(left: &Arc<SecretValue>, right: &Arc<SecretValue>) -> bool {
@@ -138,7 +197,14 @@ impl fmt::Debug for LiveValues {
 #[must_use = "the values are tracked only as long as this lives"]
 pub struct LiveHold {
     shared: Arc<Shared>,
-    held: Vec<(Mask, u64)>,
+    held: Vec<(Mask, Held)>,
+}
+
+impl LiveHold {
+    /// A redactor of the values held.
+    pub(crate) fn redactor(&self) -> Redactor {
+        Redactor::of_all(self.held.iter().map(|(_, held)| &held.redactor)).compact()
+    }
 }
 
 impl Drop for LiveHold {
@@ -148,8 +214,8 @@ impl Drop for LiveHold {
         }
         let now = Instant::now();
         let mut tracked = self.shared.tracked.lock();
-        for (mask, number) in &self.held {
-            tracked.release(mask, *number, now);
+        for (mask, held) in &self.held {
+            tracked.release(mask, held.number, now);
         }
     }
 }
@@ -207,6 +273,24 @@ mod tests {
         assert_eq!(live.redact("value-here value-there value-two"), "«A@1» «A@1» «A@2»");
         drop(there);
         assert_eq!(live.redact("value-there"), "«A@1»", "late log lines");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_many_values_each_is_masked_as_long_as_it_is_held() {
+        let live = LiveValues::new();
+        let value = |number: u64| format!("value-number-{number:03}");
+        let mut holds: Vec<LiveHold> = (0..100).map(|n| live.hold(&[tracked(n, &value(n))])).collect();
+        assert!(live.0.tracked.lock().layers.len() <= 7, "a text is looked through a few times only");
+        let text: String = (0..100).map(value).collect();
+        let masks = |from: u64, to: u64| (from..to).map(|n| format!("«A@{n}»")).collect::<String>();
+        assert_eq!(live.redact(&text), masks(0, 100));
+        let rest = holds.split_off(60);
+        drop(holds);
+        tokio::time::advance(KEPT_AFTER).await;
+        live.expire();
+        let forgotten: String = (0..60).map(value).collect();
+        assert_eq!(live.redact(&text), format!("{forgotten}{}", masks(60, 100)));
+        assert_eq!(rest[0].redactor().redact(&text).matches('«').count(), 1);
     }
 
     #[test]

@@ -32,8 +32,7 @@ impl Shared {
 
     /// An append of a signed record.
     pub(crate) fn sign<T: Serialize>(&self, stream: Stream, subject: Subject, body: &T, expected: Expected) -> Append {
-        let bytes = record::sign(&self.keyring, stream, &subject, body);
-        Append::new(stream, subject, bytes, expected)
+        record::sign(&self.keyring, (stream, subject), body, expected)
     }
 
     /// Reads a signed record back. One that does not verify is corruption.

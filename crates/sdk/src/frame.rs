@@ -231,4 +231,5 @@ pub(crate) struct Refusal {
     #[serde(default)]
     pub(crate) detail: String,
     pub(crate) run: Option<String>,
+    pub(crate) fence: Option<String>,
 }

@@ -207,7 +207,8 @@ impl Session {
         match &refusal.run {
             None => self.refusal = Some(refusal),
             Some(run) => {
-                if let Some(held) = self.held.get(run) {
+                let is_of_this_job = |held: &&Held| refusal.fence.as_ref().is_none_or(|fence| *fence == held.fence);
+                if let Some(held) = self.held.get(run).filter(is_of_this_job) {
                     let _ = held.answers.send(Answer::Refused(refusal));
                 }
             }

@@ -20,6 +20,8 @@ pub(crate) struct Inner {
     pub(crate) throttle: Throttle,
     /// Told once, when the server stops.
     pub(crate) stop: CancellationToken,
+    /// Cuts off what has not ended in time after that.
+    pub(crate) abort: CancellationToken,
     /// Connections that became WebSockets: the listener no longer sees them.
     pub(crate) workers: TaskTracker,
 }
@@ -32,6 +34,7 @@ impl App {
             door,
             throttle: Throttle::default(),
             stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
             workers: TaskTracker::new(),
         }))
     }

@@ -78,6 +78,10 @@ fn wipe(chunk: Bytes) {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // An array would be taken for the members in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Failure::invalid("the request's body has to be a JSON object, and begins as an array"));
+    }
     serde_json::from_slice(bytes).map_err(|error| refusal(&error))
 }
 

@@ -7,6 +7,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use claviger_engine::LiveValues;
 use futures_util::FutureExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout};
@@ -41,7 +42,7 @@ pub(crate) async fn edge(State(app): State<App>, request: Request, next: Next) -
         Some(failure) => Err(failure),
         None => within_limits(route.as_ref(), next.run(request)).await,
     };
-    let response = finish(response, &id);
+    let response = finish(response, &app.engine.live(), &id);
     log(&method, route.as_ref(), response.status(), began.elapsed(), &id);
     response
 }
@@ -63,7 +64,7 @@ async fn within_limits(
     }
 }
 
-fn finish(response: Result<Response, Failure>, id: &RequestId) -> Response {
+fn finish(response: Result<Response, Failure>, live: &LiveValues, id: &RequestId) -> Response {
     let (failure, headers, response) = match response {
         Err(failure) => (Some(failure), HeaderMap::new(), None),
         Ok(mut response) => match response.extensions_mut().remove::<Failure>().or_else(|| bare(response.status())) {
@@ -71,6 +72,8 @@ fn finish(response: Result<Response, Failure>, id: &RequestId) -> Response {
             None => (None, HeaderMap::new(), Some(response)),
         },
     };
+    // A detail names what the request named: if that was a value, it goes no further.
+    let failure = failure.map(|failure| failure.redacted(live));
     if let Some(failure) = failure.as_ref().filter(|failure| failure.status.is_server_error()) {
         tracing::error!(code = failure.code, request = id.as_str(), "{}", failure.detail);
     }
@@ -96,4 +99,20 @@ fn log(method: &Method, route: Option<&MatchedPath>, status: StatusCode, took: D
     let route = route.map_or("none", MatchedPath::as_str);
     let (status, micros) = (status.as_u16(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     tracing::info!(target: "claviger::access", %method, route, status, micros, request = id.as_str());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_answered_without_what_it_said() {
+        let broken = async { panic!("canary-41d0") };
+        let id = RequestId::of(&HeaderMap::new());
+        let response = finish(within_limits(None, broken).await, &LiveValues::new(), &id);
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("\"code\":\"internal\"") && !body.contains("canary"), "{body}");
+    }
 }

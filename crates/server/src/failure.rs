@@ -3,7 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use claviger_api::{PROBLEM_JSON, Problem, find_code};
 use claviger_core::{ErrorKind, NameError, PatternError};
-use claviger_engine::Error;
+use claviger_engine::{Error, LiveValues};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::request_id::RequestId;
@@ -96,6 +96,12 @@ impl Failure {
 
     pub(crate) fn internal() -> Failure {
         Failure::new("internal", StatusCode::INTERNAL_SERVER_ERROR, "the server has a bug; its log says more")
+    }
+
+    /// The same with every value in use masked.
+    pub(crate) fn redacted(self, live: &LiveValues) -> Failure {
+        let detail = live.redact(&self.detail).into_owned();
+        Failure { detail, ..self }
     }
 
     /// The response, with what is already in the headers.

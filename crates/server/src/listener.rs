@@ -30,7 +30,7 @@ const MAX_CONNECTIONS: usize = 4_096;
 /// How long a request's head may take to arrive, and an idle connection is kept.
 const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long connections have to come to an end when the server stops.
-const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+const CLOSE_WITHIN: Duration = Duration::from_millis(2_500);
 /// How long to wait when no connection can be accepted, as when there are too many open files.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -42,7 +42,7 @@ pub(crate) async fn serve(listener: TcpListener, app: App, router: Router, shutd
         builder: builder(),
         router,
         graceful: GracefulShutdown::new(),
-        abort: CancellationToken::new(),
+        abort: app.abort.clone(),
         connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
     };
     tokio::select! {
@@ -58,7 +58,7 @@ pub(crate) async fn serve(listener: TcpListener, app: App, router: Router, shutd
     if timeout(CLOSE_WITHIN, ended).await.is_err() {
         tracing::warn!("connections did not end in time and are cut off");
     }
-    serving.abort.cancel();
+    app.abort.cancel();
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {
@@ -77,7 +77,6 @@ struct Serving {
     builder: auto::Builder<TokioExecutor>,
     router: Router,
     graceful: GracefulShutdown,
-    /// Cuts off what did not end in time.
     abort: CancellationToken,
     connections: Arc<Semaphore>,
 }

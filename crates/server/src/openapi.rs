@@ -50,10 +50,22 @@ fn document() -> openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
         for operation in operations.into_iter().flatten() {
+            describe(&mut operation.responses);
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
         }
     }
     document
+}
+
+/// OpenAPI wants every response described, however little there is to say.
+fn describe(responses: &mut openapi::Responses) {
+    for (status, response) in &mut responses.responses {
+        if let RefOr::T(response) = response
+            && response.description.is_empty()
+        {
+            response.description = if status == "201" { "Created" } else { "OK" }.to_owned();
+        }
+    }
 }
 
 fn info() -> openapi::Info {

@@ -79,7 +79,7 @@ impl Server {
     }
 
     /// Serves until the future is done; then takes no more connections, ends event streams and waits, tells workers to
-    /// finish, and returns when all connections are closed, after 3 s at the latest. The engine is not closed.
+    /// finish, and returns when all connections are closed, after 2.5 s at the latest. The engine is not closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let router = self.app.router(&self.origins);
         listener::serve(self.listener, self.app, router, shutdown).await;

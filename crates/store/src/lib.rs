@@ -19,5 +19,5 @@ pub use index::{Entry, Index, Op};
 pub use ledger::{Append, Bounds, Error, Expected, Ledger, MAX_RECORD_BYTES, Record, Result, Tail};
 pub use memory::{MemoryIndex, MemoryLedger, MemoryQueue};
 pub use queue::{Hint, Queue};
-pub use sqlite::{Durability, SqliteIndex, SqliteLedger, SqliteOptions};
+pub use sqlite::{Durability, Rewritten, SqliteIndex, SqliteLedger, SqliteOptions};
 pub use stream::{Filter, Retention, Stream, Subject};

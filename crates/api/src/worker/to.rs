@@ -63,6 +63,9 @@ pub enum ToWorker<'a> {
         /// The run whose frame was refused; without one the connection is closed.
         #[serde(skip_serializing_if = "Option::is_none")]
         run: Option<String>,
+        /// The claim under which it came.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        fence: Option<String>,
     },
 }
 

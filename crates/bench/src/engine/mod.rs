@@ -13,10 +13,12 @@ use claviger_crypto::MasterKey;
 use claviger_engine::{Engine, Parts, WallClock, audit::Fact};
 use claviger_store::{MemoryQueue, SqliteIndex, SqliteLedger, SqliteOptions};
 
+pub(crate) use self::opening::fill;
 use self::{opening::Opening, runs::Runs};
 use crate::{plan::Plan, table::Table};
 
-const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+/// The master key of every store here.
+pub(crate) const MASTER_KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Opens an engine on the files of a directory, as a server does.
 pub(crate) async fn open(directory: &Path) -> Result<Engine> {
@@ -52,14 +54,18 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    /// Opens what is measured.
-    pub(crate) async fn prepare(plan: &Plan, directory: &Path) -> Result<Rows> {
+    /// Opens what is measured, if anything is.
+    pub(crate) async fn prepare(plan: &Plan, directory: &Path) -> Result<Option<Rows>> {
+        let opening = opening::row(plan);
+        if !plan.wants_any(&[secrets::rows(), runs::rows(), vec![opening.clone()]].concat()) {
+            return Ok(None);
+        }
         let path = directory.join("engine");
         std::fs::create_dir(&path)?;
         let engine = Arc::new(open(&path).await?);
         let runs = Runs::prepare(&engine).await?;
-        let opening = if opening::is_wanted(plan) { Some(Opening::prepare(plan, directory).await?) } else { None };
-        Ok(Rows { engine, runs, opening })
+        let opening = if plan.wants(&opening) { Some(Opening::prepare(plan, directory).await?) } else { None };
+        Ok(Some(Rows { engine, runs, opening }))
     }
 
     /// One round.

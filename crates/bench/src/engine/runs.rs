@@ -10,10 +10,19 @@ use super::{
     worker::{SECRETS, Worker},
 };
 use crate::{
+    base::WIDTHS,
     load::drive,
     plan::Plan,
-    table::{Against, Measured, Table, widths},
+    table::{Against, Measured, Table},
 };
+
+fn row(width: usize) -> String {
+    format!("engine: runs, {width} in flight")
+}
+
+pub(super) fn rows() -> Vec<String> {
+    WIDTHS.into_iter().map(row).collect()
+}
 
 /// A function, its secrets and its worker.
 pub(super) struct Runs {
@@ -30,8 +39,8 @@ impl Runs {
     }
 
     pub(super) async fn measure(&self, engine: &Arc<Engine>, plan: &Plan, table: &mut Table) -> Result<()> {
-        for width in widths() {
-            let name = format!("engine: runs, {width} in flight");
+        for width in WIDTHS {
+            let name = row(width);
             if !plan.wants(&name) {
                 continue;
             }

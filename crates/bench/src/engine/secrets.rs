@@ -11,13 +11,14 @@ use claviger_engine::{
 
 use super::{admin, scope};
 use crate::{
+    base::WIDTHS,
     load::drive,
     plan::Plan,
-    table::{Against, Table, widths},
+    table::{Against, Table},
 };
 
-/// Secrets of each writer.
-const NAMES: usize = 500;
+/// Secrets of each writer. So many that none is set more often than its versions are kept.
+const NAMES: usize = 2_000;
 
 /// Sets a secret.
 pub(super) async fn set(engine: &Engine, name: &str, value: &str) -> Result<()> {
@@ -27,20 +28,27 @@ pub(super) async fn set(engine: &Engine, name: &str, value: &str) -> Result<()> 
     Ok(())
 }
 
+const READS: &str = "engine: metadata reads, 1 at a time";
+
+fn sets(width: usize) -> String {
+    format!("engine: secret sets, {width} writers")
+}
+
+/// One secret each: every set erases a version.
+fn rotations() -> String {
+    format!("{}, one secret each", sets(64))
+}
+
+pub(super) fn rows() -> Vec<String> {
+    WIDTHS.into_iter().map(sets).chain([rotations(), READS.to_owned()]).collect()
+}
+
 pub(super) async fn measure(engine: &Arc<Engine>, plan: &Plan, table: &mut Table) -> Result<()> {
-    for width in widths() {
-        let name = format!("engine: secret sets, {width} writers");
-        if plan.wants(&name) {
-            let engine = engine.clone();
-            let work = move |lane: usize, turn: usize| {
-                let engine = engine.clone();
-                async move { set(&engine, &format!("W{lane}_{}", turn % NAMES), "a value of thirty-two characters").await }
-            };
-            table.note(&name, Against::Commits, drive(width, plan.time, work).await?);
-        }
+    for width in WIDTHS {
+        measure_sets(engine, plan, table, (sets(width), width, NAMES)).await?;
     }
-    let name = "engine: metadata reads, 1 reader";
-    if plan.wants(name) {
+    measure_sets(engine, plan, table, (rotations(), 64, 1)).await?;
+    if plan.wants(READS) {
         set(engine, "READ", "a value of thirty-two characters").await?;
         let engine = engine.clone();
         let work = move |_, _| {
@@ -50,7 +58,26 @@ pub(super) async fn measure(engine: &Arc<Engine>, plan: &Plan, table: &mut Table
                 Ok(())
             }
         };
-        table.note(name, Against::Nothing, drive(1, plan.time, work).await?);
+        table.note(READS, Against::Nothing, drive(1, plan.time, work).await?);
     }
+    Ok(())
+}
+
+async fn measure_sets(
+    engine: &Arc<Engine>,
+    plan: &Plan,
+    table: &mut Table,
+    (name, width, names): (String, usize, usize),
+) -> Result<()> {
+    if !plan.wants(&name) {
+        return Ok(());
+    }
+    let engine = engine.clone();
+    let work = move |lane: usize, turn: usize| {
+        let engine = engine.clone();
+        let name = format!("OF_{names}_{width}_{lane}_{}", turn % names);
+        async move { set(&engine, &name, "a value of thirty-two characters").await }
+    };
+    table.note(&name, Against::Commits, drive(width, plan.time, work).await?);
     Ok(())
 }

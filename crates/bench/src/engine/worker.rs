@@ -57,10 +57,18 @@ impl Worker {
     /// Connects it.
     pub(super) async fn connect(engine: &Engine) -> Result<Worker> {
         let bounds = Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() };
-        let caller =
-            Caller { id: "worker".into(), role: Role::Runtime, reach: Reach::One(environment()?), bounds: Arc::new(bounds) };
-        let registration =
-            Registration { environment: environment()?, functions: vec![spec()?], credit: 256, worker: "bench".to_owned() };
+        let caller = Caller {
+            id: "worker".into(),
+            role: Role::Runtime,
+            reach: Reach::One(environment()?),
+            bounds: Arc::new(bounds),
+        };
+        let registration = Registration {
+            environment: environment()?,
+            functions: vec![spec()?],
+            credit: 256,
+            worker: "bench".to_owned(),
+        };
         let (connection, inbox) = engine.runtime().connect(caller, registration).await?;
         let desk = Arc::new(Desk::default());
         tokio::spawn(work(connection, inbox, desk.clone()));

@@ -23,8 +23,12 @@ pub(crate) enum ApiKeyCommand {
     #[command(after_help = "\
 The key alone goes to standard output, what is known about it to standard error.
 
-Roles: admin (everything but values, in all environments), operator (secrets, events and runs), runtime (workers: receives
-declared secrets within its `--secret` patterns), viewer (metadata), subscriber (its `--event` patterns; for browsers).
+Roles:
+  admin        everything but values, in all environments
+  operator     secrets, events and runs of its environment
+  runtime      workers: receives declared secrets within its `--secret` patterns
+  viewer       names and metadata
+  subscriber   its `--event` patterns and nothing else; for browsers
 
 Examples:
   claviger apikey create operator --env prod -d 'deploy pipeline'
@@ -53,7 +57,7 @@ pub(crate) struct CreateArgs {
     /// admin, operator, runtime, viewer or subscriber
     role: String,
     /// For every environment, not only that of `--env`; admin keys always are
-    #[arg(long, conflicts_with = "env")]
+    #[arg(long)]
     all_environments: bool,
     /// What people should know about it
     #[arg(short, long, value_name = "TEXT")]

@@ -4,7 +4,7 @@ use clap::{Command, CommandFactory};
 
 use crate::{args::Cli, failure::Failure, output::print};
 
-const HEAD: &str = "# The command line\n\nWritten by `cargo xtask gen` from what `claviger --help` says.\n";
+const HEAD: &str = "# The command line\n\nWritten by `cargo xtask gen` from what `claviger -h` says.\n";
 
 pub(crate) fn run() -> Result<(), Failure> {
     let mut command = Cli::command().term_width(100);
@@ -19,7 +19,7 @@ fn write(command: &mut Command, text: &mut String) {
         return;
     }
     let name = command.get_bin_name().unwrap_or_else(|| command.get_name()).to_owned();
-    let help = command.render_long_help().to_string();
+    let help = command.render_help().to_string();
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     text.push_str(&format!("\n## `{name}`\n\n```text\n{}\n```\n", lines.join("\n").trim_end()));
     for part in command.get_subcommands_mut() {

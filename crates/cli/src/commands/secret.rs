@@ -22,8 +22,8 @@ use crate::{
 pub(crate) enum SecretCommand {
     /// Set a secret: a new one, or the next version of one that is there
     #[command(after_help = "\
-The value is read from standard input when that is not a terminal: all bytes, but one line break at the end is left out
-(`--raw` keeps it). On a terminal it is asked for twice and not shown. A value among the arguments works too, but
+The value is read from standard input when that is not a terminal: all bytes, but one line break at the end is left \
+out (`--raw` keeps it). On a terminal it is asked for twice and not shown. A value among the arguments works too, but \
 other users of this machine and your shell's history may see it.
 
 Examples:

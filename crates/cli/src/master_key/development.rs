@@ -32,13 +32,20 @@ impl DevelopmentKey {
         self.path.exists()
     }
 
-    /// Reads it.
+    /// Reads it. `None` when it is not there, or was being destroyed when the process died: it is overwritten with zeros
+    /// before it is removed.
     ///
     /// # Errors
     /// `invalid_master_key`, `data_directory_mode`, and what the system says.
-    pub(crate) fn read(&self) -> Result<MasterKey, Failure> {
+    pub(crate) fn read(&self) -> Result<Option<MasterKey>, Failure> {
+        if !self.exists() {
+            return Ok(None);
+        }
         let mut bytes = private_file::read(&self.path, Others::Nobody)?;
-        MasterKey::from_hex(&mut bytes).map_err(|error| invalid(&error, FILE))
+        if bytes.contains(&0) {
+            return Ok(None);
+        }
+        MasterKey::from_hex(&mut bytes).map(Some).map_err(|error| invalid(&error, FILE))
     }
 
     /// Draws a key and writes it.

@@ -32,7 +32,8 @@ pub(crate) fn fields(rows: impl IntoIterator<Item = (&'static str, Option<String
 
 fn empty() -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // Never broken to the terminal's width: an id that is broken cannot be copied.
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     if !styles_stdout() {
         table.force_no_tty();
     }

@@ -45,7 +45,8 @@ pub(crate) fn run(arguments: &BootstrapArgs, key: Option<Zeroizing<Vec<u8>>>) ->
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::plain(Exit::Other, error.to_string()))?;
     let created = runtime.block_on(async {
         let data = DataDir::open(config.data())?;
-        let opened = Store::open(&config, data)?.into_engine(key).await?;
+        let store = Store::open(&config, data).map_err(while_it_runs)?;
+        let opened = store.into_engine(key).await?;
         for warning in &opened.warnings {
             say(format_args!("warning: {warning}"));
         }
@@ -55,6 +56,15 @@ pub(crate) fn run(arguments: &BootstrapArgs, key: Option<Zeroizing<Vec<u8>>>) ->
     });
     runtime.shutdown_background();
     show_created(&Output::new(arguments.output), &created?)
+}
+
+fn while_it_runs(failure: Failure) -> Failure {
+    if !failure.has_code("store_in_use") {
+        return failure;
+    }
+    Failure::new(Exit::Conflict, "store_in_use", "a server runs on this data directory").hint(
+        "stop it, make the key, and start it again; or make one with an admin key: `claviger apikey create admin`",
+    )
 }
 
 /// Says how to make the first admin key, while there is none.

@@ -7,7 +7,7 @@ use claviger_engine::{Engine, Parts, WallClock};
 use claviger_server::MasterKeyOrigin;
 use claviger_store::{Index, Ledger, MemoryQueue, SqliteIndex, SqliteLedger, SqliteOptions, Stream};
 
-use super::development_warning;
+use super::{development_warning, renewal::leave_development};
 use crate::{
     config::Config,
     data_dir::DataDir,
@@ -15,10 +15,12 @@ use crate::{
     master_key::DevelopmentKey,
 };
 
+const GIVE_IT: &str = "give it with CLAVIGER_MASTER_KEY, CLAVIGER_MASTER_KEY_FILE or `--master-key-file`";
+
 /// The store of a data directory, held by this process alone.
 pub(super) struct Store {
     data: DataDir,
-    ledger: Arc<dyn Ledger>,
+    ledger: Arc<SqliteLedger>,
     index: Arc<dyn Index>,
 }
 
@@ -51,7 +53,7 @@ impl Store {
         let mut warnings = Vec::new();
         let (master, origin) = match given {
             Some(master) => {
-                warnings.extend(self.leave_development(&development, &master).await?);
+                warnings.extend(leave_development(&self.ledger, &development, &master).await?);
                 (master, MasterKeyOrigin::Configured)
             }
             None => (self.development_key(&development).await?, MasterKeyOrigin::Development),
@@ -64,38 +66,28 @@ impl Store {
             master,
             clock: Arc::new(WallClock),
         };
-        let engine = Arc::new(Engine::open(parts).await?);
+        let engine = Arc::new(Engine::open(parts).await.map_err(|error| not_opened(error, origin))?);
         Ok(Opened { engine, origin, warnings })
     }
 
     async fn development_key(&self, development: &DevelopmentKey) -> Result<MasterKey, Failure> {
-        if development.exists() {
-            return development.read();
+        if let Some(key) = development.read()? {
+            return Ok(key);
         }
         if self.ledger.bounds(Stream::Keyring).await?.last.0 > 0 {
             let message = "the store was made with a master key, and none is given";
-            return Err(Failure::new(Exit::NoKey, "no_master_key", message)
-                .hint("give it with CLAVIGER_MASTER_KEY, CLAVIGER_MASTER_KEY_FILE or `--master-key-file`"));
+            return Err(Failure::new(Exit::NoKey, "no_master_key", message).hint(GIVE_IT));
         }
         development.create()
     }
+}
 
-    /// Moves a store from its development key to the master key, before anything is served, and destroys the former.
-    /// Interrupted, it is done again at the next start.
-    async fn leave_development(
-        &self,
-        development: &DevelopmentKey,
-        master: &MasterKey,
-    ) -> Result<Option<String>, Failure> {
-        if !development.exists() {
-            return Ok(None);
-        }
-        Engine::rewrap(&*self.ledger, &development.read()?, master).await?;
-        development.destroy()?;
-        Ok(Some(
-            "the store was moved from its development key to the master key, and the development key was destroyed; \
-             values that were copied with it before stay exposed: set them again"
-                .to_owned(),
-        ))
+/// What cannot be opened with a development key may have been moved to a master key.
+fn not_opened(error: claviger_engine::Error, origin: MasterKeyOrigin) -> Failure {
+    let is_wrong_key = error.code() == "wrong_master_key";
+    let failure = Failure::from(error);
+    match origin {
+        MasterKeyOrigin::Development if is_wrong_key => failure.hint(GIVE_IT),
+        _ => failure,
     }
 }

@@ -1,5 +1,7 @@
 //! The real binary, real workers, a real browser.
 
+mod browser;
+mod canary;
 mod crash;
 mod full_disk;
 mod session;

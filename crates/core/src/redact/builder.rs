@@ -1,5 +1,7 @@
 //! Collects the values to look for.
 
+use std::sync::Arc;
+
 use crate::SecretValue;
 
 use super::{
@@ -30,7 +32,7 @@ impl RedactorBuilder {
         }
         let number = self.masks.len();
         let forms = forms_of(value.expose()).into_iter();
-        self.forms.extend(forms.map(|bytes| Form { bytes, mask: number }));
+        self.forms.extend(forms.map(|bytes| Form { bytes: Arc::new(bytes), mask: number }));
         self.masks.push(mask);
         true
     }
@@ -38,6 +40,6 @@ impl RedactorBuilder {
     /// The redactor of the values tracked so far.
     #[must_use]
     pub fn build(self) -> Redactor {
-        Redactor::new(self.masks, Index::new(self.forms))
+        Redactor::new(Index::new(self.masks, self.forms))
     }
 }

@@ -4,9 +4,11 @@
 //! building one for every run costs more than this index, whose filter rules out almost every position
 //! of ordinary text with one multiplication and one bit.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
-use super::MIN_MASKABLE_BYTES;
+use super::{MIN_MASKABLE_BYTES, Mask};
 
 /// Bytes of a form that its head holds. Every form has at least as many.
 const HEAD_BYTES: usize = MIN_MASKABLE_BYTES;
@@ -15,10 +17,11 @@ const FILTER_BITS_PER_FORM: usize = 64;
 /// 2^64 divided by the golden ratio: spreads heads over the filter.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
-/// One form of a value, at least [`MIN_MASKABLE_BYTES`] long.
+/// One form of a value, at least [`MIN_MASKABLE_BYTES`] long. Wiped with the last index that has it.
+#[derive(Clone)]
 pub(super) struct Form {
     /// What to look for.
-    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) bytes: Arc<Zeroizing<Vec<u8>>>,
     /// The mask that replaces it, by its number.
     pub(super) mask: usize,
 }
@@ -31,43 +34,54 @@ pub(super) struct Found {
     /// The byte after the last.
     pub(super) end: usize,
     /// The mask of the form.
-    pub(super) mask: usize,
+    pub(super) mask: MaskNumber,
 }
 
-/// The forms, in the order of their bytes, and what makes looking for them fast.
-#[derive(Default)]
-pub(super) struct Index {
-    forms: Vec<Form>,
-    heads: Zeroizing<Vec<u64>>,
-    filter: Zeroizing<Vec<u64>>,
-    shift: u32,
-    longest: usize,
-}
+/// Which shelf, and which of its masks.
+pub(super) type MaskNumber = (usize, usize);
+
+/// What is looked for, on shelves: one is fastest to look through, and several can be put together without sorting anew.
+#[derive(Clone, Default)]
+pub(super) struct Index(Vec<Arc<Shelf>>);
 
 impl Index {
-    /// Indexes the forms. Of equal forms the one with the lowest mask number counts.
-    pub(super) fn new(mut forms: Vec<Form>) -> Index {
-        forms.sort_unstable_by(|a, b| (&*a.bytes, a.mask).cmp(&(&*b.bytes, b.mask)));
-        forms.dedup_by(|later, kept| later.bytes == kept.bytes);
-        let heads: Vec<u64> = forms.iter().map(|form| head(&form.bytes)).collect();
-        let bits = (forms.len() * FILTER_BITS_PER_FORM).next_power_of_two().max(64);
-        let mut index = Index {
-            longest: forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0),
-            forms,
-            heads: Zeroizing::new(heads),
-            filter: Zeroizing::new(vec![0; bits / 64]),
-            shift: 64 - bits.trailing_zeros(),
-        };
-        for at in 0..index.heads.len() {
-            let (word, bit) = index.filter_place(index.heads[at]);
-            index.filter[word] |= bit;
+    /// Forms with their masks.
+    pub(super) fn new(masks: Vec<Mask>, forms: Vec<Form>) -> Index {
+        if forms.is_empty() { Index::default() } else { Index(vec![Arc::new(Shelf::new(masks, forms))]) }
+    }
+
+    /// All that these have. Of equal forms that of the first counts.
+    pub(super) fn of_all<'a>(parts: impl Iterator<Item = &'a Index>) -> Index {
+        Index(parts.flat_map(|part| part.0.iter().cloned()).collect())
+    }
+
+    /// The same on one shelf.
+    pub(super) fn compact(&self) -> Index {
+        if self.0.len() < 2 {
+            return self.clone();
         }
-        index
+        let (mut masks, mut forms) =
+            (Vec::new(), Vec::with_capacity(self.0.iter().map(|shelf| shelf.forms.len()).sum()));
+        for shelf in &self.0 {
+            let number = |form: &Form| Form { bytes: form.bytes.clone(), mask: masks.len() + form.mask };
+            forms.extend(shelf.forms.iter().map(number));
+            masks.extend_from_slice(&shelf.masks);
+        }
+        Index::new(masks, forms)
     }
 
     /// Whether there is nothing to look for.
     pub(super) fn is_empty(&self) -> bool {
-        self.forms.is_empty()
+        self.0.is_empty()
+    }
+
+    /// How many values it has.
+    pub(super) fn values(&self) -> usize {
+        self.0.iter().map(|shelf| shelf.masks.len()).sum()
+    }
+
+    pub(super) fn mask(&self, (shelf, mask): MaskNumber) -> &Mask {
+        &self.0[shelf].masks[mask]
     }
 
     /// The first position at or after `from` where a form occurs, with the longest form there.
@@ -78,7 +92,7 @@ impl Index {
         let rest = text.get(from..)?;
         for (offset, window) in rest.windows(8).enumerate() {
             let head = head_of_eight(window);
-            if self.may_start(head)
+            if self.0.iter().any(|shelf| shelf.may_start(head))
                 && let Some(found) = self.longest_at(head, text, from + offset)
             {
                 return Some(found);
@@ -92,6 +106,57 @@ impl Index {
     /// The first position from which a form could go on beyond the end of the text; the length of the
     /// text if there is none. What occurs before that position does not depend on what follows.
     pub(super) fn settled(&self, text: &[u8]) -> usize {
+        self.0.iter().map(|shelf| shelf.settled(text)).min().unwrap_or(text.len())
+    }
+
+    fn longest_at(&self, head: u64, text: &[u8], start: usize) -> Option<Found> {
+        let mut longest: Option<Found> = None;
+        for (number, shelf) in self.0.iter().enumerate() {
+            if let Some(form) = shelf.longest_at(head, text, start) {
+                let end = start + form.bytes.len();
+                if longest.is_none_or(|longest| longest.end < end) {
+                    longest = Some(Found { start, end, mask: (number, form.mask) });
+                }
+            }
+        }
+        longest
+    }
+}
+
+/// Forms in the order of their bytes, and what makes looking for them fast.
+struct Shelf {
+    masks: Vec<Mask>,
+    forms: Vec<Form>,
+    heads: Zeroizing<Vec<u64>>,
+    filter: Zeroizing<Vec<u64>>,
+    shift: u32,
+    longest: usize,
+}
+
+impl Shelf {
+    /// Of equal forms the one with the lowest mask number counts.
+    fn new(masks: Vec<Mask>, mut forms: Vec<Form>) -> Shelf {
+        // Stable, because it is fast where parts are in order already.
+        forms.sort_by(|a, b| (a.bytes.as_slice(), a.mask).cmp(&(b.bytes.as_slice(), b.mask)));
+        forms.dedup_by(|later, kept| later.bytes == kept.bytes);
+        let heads: Vec<u64> = forms.iter().map(|form| head(&form.bytes)).collect();
+        let bits = (forms.len() * FILTER_BITS_PER_FORM).next_power_of_two().max(64);
+        let mut shelf = Shelf {
+            masks,
+            longest: forms.iter().map(|form| form.bytes.len()).max().unwrap_or(0),
+            forms,
+            heads: Zeroizing::new(heads),
+            filter: Zeroizing::new(vec![0; bits / 64]),
+            shift: 64 - bits.trailing_zeros(),
+        };
+        for at in 0..shelf.heads.len() {
+            let (word, bit) = shelf.filter_place(shelf.heads[at]);
+            shelf.filter[word] |= bit;
+        }
+        shelf
+    }
+
+    fn settled(&self, text: &[u8]) -> usize {
         let first = text.len().saturating_sub(self.longest.saturating_sub(1));
         (first..text.len()).find(|&at| self.may_go_on(&text[at..])).unwrap_or(text.len())
     }
@@ -104,14 +169,13 @@ impl Index {
         self.forms.get(after).is_some_and(|form| form.bytes.starts_with(tail))
     }
 
-    fn longest_at(&self, head: u64, text: &[u8], start: usize) -> Option<Found> {
+    fn longest_at(&self, head: u64, text: &[u8], start: usize) -> Option<&Form> {
         let first = self.heads.partition_point(|&other| other < head);
         let same_head = self.heads[first..].iter().take_while(|&&other| other == head).count();
         self.forms[first..first + same_head]
             .iter()
             .filter(|form| text[start..].starts_with(&form.bytes))
             .max_by_key(|form| form.bytes.len())
-            .map(|form| Found { start, end: start + form.bytes.len(), mask: form.mask })
     }
 
     #[inline]

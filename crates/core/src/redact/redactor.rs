@@ -4,30 +4,39 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
     Mask, StreamRedactor,
-    index::{Found, Index},
+    index::{Found, Index, MaskNumber},
     json,
 };
 
 /// Replaces the values it tracks by their masks. Cloning is cheap; the clones share one index, which
 /// is wiped with the last of them. The default redactor tracks nothing.
 #[derive(Clone, Default)]
-pub struct Redactor(Arc<Inner>);
-
-#[derive(Default)]
-struct Inner {
-    masks: Vec<Mask>,
-    index: Index,
-}
+pub struct Redactor(Arc<Index>);
 
 impl Redactor {
-    pub(super) fn new(masks: Vec<Mask>, index: Index) -> Redactor {
-        Redactor(Arc::new(Inner { masks, index }))
+    pub(super) fn new(index: Index) -> Redactor {
+        Redactor(Arc::new(index))
+    }
+
+    /// A redactor of all that these track; of equal values the first's mask is shown. They share what
+    /// they keep of the values, so this costs next to nothing; but looking through a text takes longer
+    /// the more there are, until [`Redactor::compact`].
+    #[must_use]
+    pub fn of_all<'a>(parts: impl IntoIterator<Item = &'a Redactor>) -> Redactor {
+        Redactor::new(Index::of_all(parts.into_iter().map(|part| &*part.0)))
+    }
+
+    /// The same redactor, as fast as if it had been built at once. The forms of the values are not made
+    /// anew, which is most of the work.
+    #[must_use]
+    pub fn compact(&self) -> Redactor {
+        Redactor::new(self.0.compact())
     }
 
     /// Whether no value is tracked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.index.is_empty()
+        self.0.is_empty()
     }
 
     /// Whether a tracked value occurs in the bytes, in any of its forms.
@@ -79,15 +88,15 @@ impl Redactor {
     }
 
     pub(super) fn find(&self, bytes: &[u8], from: usize) -> Option<Found> {
-        self.0.index.find(bytes, from)
+        self.0.find(bytes, from)
     }
 
     pub(super) fn settled(&self, bytes: &[u8]) -> usize {
-        self.0.index.settled(bytes)
+        self.0.settled(bytes)
     }
 
     pub(super) fn mask(&self, found: Found) -> &Mask {
-        &self.0.masks[found.mask]
+        self.0.mask(found.mask)
     }
 
     fn redact_spans(&self, bytes: &[u8], widen: impl Fn(Found) -> Found) -> Vec<u8> {
@@ -105,7 +114,7 @@ impl Redactor {
 
 impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Redactor({} values)", self.0.masks.len())
+        write!(f, "Redactor({} values)", self.0.values())
     }
 }
 
@@ -115,7 +124,7 @@ pub(super) struct Progress {
     /// The text before this position was copied or masked.
     pub(super) end: usize,
     /// The mask that stands for what ends at `end`, if that was masked.
-    last: Option<usize>,
+    last: Option<MaskNumber>,
 }
 
 impl Progress {

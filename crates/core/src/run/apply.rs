@@ -2,14 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::policy::delay_after_losses;
+use super::policy::{delay_after_losses, delay_after_undelivered};
 use super::{
     End, Entry, Failure, JobEnd, MAX_LOSSES, MAX_STEPS, NewClaim, Phase, Release, Run, StepId, StepKind, StepState,
 };
 use crate::{Revision, SecretName, Timestamp};
-
-/// The pause before secrets that could not be delivered are tried again.
-const AFTER_UNDELIVERED: Duration = Duration::from_secs(1);
 
 /// Something that is to happen to a run.
 #[derive(Clone, Debug)]
@@ -167,10 +164,8 @@ pub fn apply(run: &Run, command: Command, now: Timestamp) -> Result<Transition, 
             let ending = failed(run, Failure::TimedOut, Again::Backoff, now);
             Entry::Progressed { fence, outcomes: Vec::new(), ending: Some(ending) }
         }
-        Command::Block { missing } => match run.phase {
-            Phase::Queued | Phase::Suspended | Phase::Retrying { .. } => Entry::Blocked { missing },
-            _ => return Err(Refused::NotReady),
-        },
+        Command::Block { missing } if run.is_ready(now) => Entry::Blocked { missing },
+        Command::Block { .. } => return Err(Refused::NotReady),
         Command::Unblock => match run.phase {
             Phase::Blocked { .. } => Entry::Unblocked,
             _ => return Err(Refused::NotReady),
@@ -227,7 +222,7 @@ fn failed(run: &Run, failure: Failure, again: Again, now: Timestamp) -> JobEnd {
 fn after_release(run: &Run, reason: Release, now: Timestamp) -> Phase {
     match reason {
         Release::Withheld => Phase::Queued,
-        Release::Undelivered => Phase::Retrying { at: now.plus(AFTER_UNDELIVERED) },
+        Release::Undelivered => Phase::Retrying { at: now.plus(delay_after_undelivered(run.undelivered + 1)) },
         Release::Lost if run.losses + 1 >= MAX_LOSSES => Phase::Ended(End::Failed(Failure::Lost)),
         Release::Lost => match delay_after_losses(run.losses + 1) {
             Duration::ZERO => Phase::Queued,

@@ -25,8 +25,8 @@ pub enum Effect {
 #[must_use]
 pub fn effects(before: Option<&Run>, after: &Run) -> Vec<Effect> {
     let mut effects = Vec::new();
-    let was = before.map(|run| &run.phase);
-    if was != Some(&after.phase) {
+    let is_new_phase = before.map(|run| &run.phase) != Some(&after.phase);
+    if is_new_phase {
         match &after.phase {
             Phase::Queued => effects.push(Effect::Offer),
             Phase::Blocked { .. } => effects.push(Effect::AwaitSecrets),
@@ -37,7 +37,8 @@ pub fn effects(before: Option<&Run>, after: &Run) -> Vec<Effect> {
         }
     }
     let due = after.due_at();
-    if due != before.and_then(Run::due_at) || before.is_none() {
+    // An alarm of another phase may have rung already, also one for the same instant.
+    if is_new_phase || due != before.and_then(Run::due_at) {
         effects.extend(due.map(Effect::WakeAt));
     }
     if !after.has_ended() {

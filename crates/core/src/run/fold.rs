@@ -40,7 +40,7 @@ impl Run {
             Entry::Extended { fence, lease_until } => self.held(*fence)?.lease_until = *lease_until,
             Entry::Progressed { fence, outcomes, ending } => {
                 self.held(*fence)?;
-                self.losses = 0;
+                (self.losses, self.undelivered) = (0, 0);
                 for (step, kind, state) in outcomes {
                     self.record(step, *kind, state, here.at);
                 }
@@ -53,9 +53,14 @@ impl Run {
                 self.held(*fence)?;
                 self.claim = None;
                 self.losses += u32::from(*reason == Release::Lost);
+                self.undelivered += u32::from(*reason == Release::Undelivered);
                 self.enter(then.clone(), here.at);
             }
-            Entry::Blocked { missing } => self.enter(Phase::Blocked { missing: missing.clone() }, here.at),
+            Entry::Blocked { missing } => {
+                // A claim that was over may stand there still.
+                self.claim = None;
+                self.enter(Phase::Blocked { missing: missing.clone() }, here.at);
+            }
             Entry::Unblocked => self.enter(Phase::Queued, here.at),
             Entry::Cancelled { by, reason } => {
                 self.enter(Phase::Ended(End::Cancelled { by: by.clone(), reason: reason.clone() }), here.at);
@@ -153,6 +158,7 @@ fn created(id: RunId, entry: &Entry, here: At) -> Option<Run> {
         phase: Phase::Queued,
         failures: 0,
         losses: 0,
+        undelivered: 0,
         unseen: false,
         claim: None,
         steps: BTreeMap::new(),

@@ -294,6 +294,8 @@ pub struct Run {
     pub failures: u32,
     /// Workers lost in a row without progress.
     pub losses: u32,
+    /// Hand-overs that failed in a row: secrets that could not be opened, or whose audit could not be stored.
+    pub undelivered: u32,
     /// An open step was finished while a worker held the run and could not see it.
     pub unseen: bool,
     /// Who holds it.
@@ -318,7 +320,9 @@ impl Run {
     /// The number of the present or next attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
-        match self.phase {
+        match &self.phase {
+            // The attempt whose workers were lost did not fail by itself.
+            Phase::Ended(End::Failed(Failure::Lost)) => self.failures + 1,
             // A run that failed for good has as many attempts as failures.
             Phase::Ended(End::Failed(_)) => self.failures.max(1),
             _ => self.failures + 1,

@@ -50,3 +50,9 @@ pub(super) fn delay_after_losses(losses: u32) -> Duration {
         n => Duration::from_millis(100u64.saturating_mul(1 << (n - 2).min(16))).min(Duration::from_secs(30)),
     }
 }
+
+/// The pause before a hand-over is tried again that failed so many times in a row: 1 s doubling to 5 minutes.
+pub(super) fn delay_after_undelivered(times: u32) -> Duration {
+    let longest = Duration::from_secs(300);
+    Duration::from_secs(1 << times.saturating_sub(1).min(16)).min(longest)
+}

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
-use claviger_core::{MIN_MASKABLE_BYTES, Mask, RedactorBuilder, SecretName, SecretValue, contains_mask};
-use proptest::{collection::vec, prelude::*};
+use claviger_core::{MIN_MASKABLE_BYTES, Mask, Redactor, RedactorBuilder, SecretName, SecretValue, contains_mask};
+use proptest::{collection::vec, prelude::*, sample::Index};
 
 use crate::support::{mask, naive, occurs, redactor};
 
@@ -162,4 +162,31 @@ fn text_of(bytes: &[u8]) -> String {
 
 fn any_name() -> impl Strategy<Value = SecretName> {
     "[a-b\"«»@1=<\\\\é% ]{1,4}".prop_filter_map("not a name", |text| text.parse().ok())
+}
+
+proptest! {
+    #[test]
+    fn redactors_put_together_are_as_good_as_one(
+        values in vec("[abc]{6,12}", 1..6),
+        cut in any::<Index>(),
+        text in "[abc ]{0,80}",
+    ) {
+        let whole = redactor(&values);
+        let cut = cut.index(values.len());
+        // The masks of the second part go on counting.
+        let mut rest = RedactorBuilder::new();
+        for (at, value) in values.iter().enumerate().skip(cut) {
+            rest.track(mask(&format!("S{at}")), &SecretValue::new(value.clone().into_bytes()));
+        }
+        let parts = Redactor::of_all(&[redactor(&values[..cut]), rest.build()]);
+        prop_assert_eq!(parts.redact(&text), whole.redact(&text));
+        prop_assert_eq!(parts.compact().redact(&text), whole.redact(&text));
+        let mut streamed = Vec::new();
+        let mut stream = parts.stream();
+        for byte in text.bytes() {
+            stream.push(&[byte], &mut streamed);
+        }
+        stream.finish(&mut streamed);
+        prop_assert_eq!(streamed, whole.redact(&text).into_owned().into_bytes());
+    }
 }

@@ -35,6 +35,38 @@ fn what_was_sealed_opens_after_a_restart_and_under_a_new_master_key() {
 }
 
 #[test]
+fn a_renewed_keyring_keeps_the_pepper_and_nothing_else() {
+    let (master, new_master) = (MasterKey::generate(), MasterKey::generate());
+    let (former, former_record) = Keyring::create(&master);
+    let (_, data_key) = former.create_data_key("default");
+    former.load_data_key("default", &data_key).expect("its own data key");
+    let envelope = former.seal(&EVENT, b"value").expect("there is a data key");
+    let code = former.mac("context", b"bytes");
+
+    let (renewed, record) = former.renew(&new_master);
+    let reopened = Keyring::open(&new_master, &record).expect("the new master key");
+    for keyring in [&renewed, &reopened] {
+        assert_eq!(keyring.hash_api_key("id", b"secret part"), former.hash_api_key("id", b"secret part"));
+        assert!(!keyring.has_data_key("default"));
+        assert!(!keyring.verify_mac("context", b"bytes", &code));
+        let refused = Err(Error::Corrupt { record: Record::DataKey, fault: Fault::Commitment });
+        assert_eq!(keyring.load_data_key("default", &data_key), refused);
+        assert!(matches!(keyring.open_sealed(&EVENT, &envelope), Err(Error::UnknownDataKey { .. })));
+    }
+    assert_eq!(renewed.mac("context", b"bytes"), reopened.mac("context", b"bytes"));
+
+    let (_, new_data_key) = renewed.create_data_key("default");
+    reopened.load_data_key("default", &new_data_key).expect("a data key of the renewed keyring");
+    let envelope = reopened.seal(&EVENT, b"value").expect("there is a data key");
+    let unknown = former.load_data_key("default", &new_data_key);
+    assert_eq!(unknown, Err(Error::Corrupt { record: Record::DataKey, fault: Fault::Commitment }));
+    assert!(former.open_sealed(&EVENT, &envelope).is_err());
+    let error = Keyring::open(&master, &record).expect_err("the former master key");
+    assert_eq!(error, Error::WrongMasterKey { expected: new_master.fingerprint(), given: master.fingerprint() });
+    assert!(Keyring::open(&new_master, &former_record).is_err());
+}
+
+#[test]
 fn a_data_key_seals_only_once_its_record_is_loaded() {
     let keyring = keyring();
     let (id, record) = keyring.create_data_key("default");

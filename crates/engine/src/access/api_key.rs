@@ -140,7 +140,6 @@ impl Access {
     async fn read_api_key(&self, id: &str) -> Result<(), Error> {
         let subject = api_key_subject(id).ok_or(Error::ApiKeyNotFound)?;
         let record = self.shared.ledger.last(Stream::Access, &subject).await?.ok_or(Error::ApiKeyNotFound)?;
-        self.known.apply(AccessRecord::read(&self.shared.keyring, &record)?, record.revision);
-        Ok(())
+        self.known.catch_up(&self.shared.keyring, &record)
     }
 }

@@ -2,12 +2,13 @@
 //! fails at once.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ops::ControlFlow,
     sync::Arc,
 };
 
 use claviger_core::{Caller, EnvironmentName, Revision};
+use claviger_crypto::Keyring;
 use claviger_store::{Filter, Record, Stream};
 use parking_lot::RwLock;
 
@@ -15,7 +16,10 @@ use crate::{
     Error,
     follow::follow,
     keys,
-    record::access::{AccessRecord, StoredApiKey, StoredEnvironment},
+    record::{
+        access::{AccessRecord, StoredApiKey, StoredEnvironment},
+        order,
+    },
     shared::Shared,
 };
 
@@ -31,6 +35,8 @@ pub(crate) struct Known {
 struct State {
     environments: BTreeMap<EnvironmentName, StoredEnvironment>,
     api_keys: HashMap<Arc<str>, Arc<KnownApiKey>>,
+    /// API keys with a damaged record: not accepted any more, whatever is stored of them later.
+    distrusted: HashSet<Box<str>>,
 }
 
 /// An API key, with the caller it makes.
@@ -73,7 +79,8 @@ impl Known {
             }
             AccessRecord::ApiKey(stored) => {
                 let present = state.api_keys.get(&stored.info.id);
-                if present.is_none_or(|known| known.last < revision) {
+                let is_newer = present.is_none_or(|known| known.last < revision);
+                if is_newer && !state.distrusted.contains(&*stored.info.id) {
                     let caller = stored.info.caller();
                     let known = KnownApiKey { last: revision, stored, caller };
                     state.api_keys.insert(known.caller.id.clone(), Arc::new(known));
@@ -118,19 +125,41 @@ impl Known {
 
     async fn deal_with(&self, shared: &Shared, record: &Record) -> Result<(), Error> {
         let read = AccessRecord::read(&shared.keyring, record)?;
-        if let AccessRecord::Environment(environment) = &read {
-            // An environment is known only once its values can be sealed and opened here.
-            load_data_key(shared, environment).await?;
+        match &read {
+            // An environment is known only once its values can be sealed and opened here. Its first record counts.
+            AccessRecord::Environment(environment) => load_data_key(shared, environment).await?,
+            AccessRecord::ApiKey(key) => self.check_order(record, &key.info.id)?,
         }
         self.apply(read, record.revision);
         Ok(())
+    }
+
+    /// Applies the last record of an API key that another server wrote.
+    pub(crate) fn catch_up(&self, keyring: &Keyring, record: &Record) -> Result<(), Error> {
+        let read = AccessRecord::read(keyring, record)?;
+        if let AccessRecord::ApiKey(key) = &read {
+            self.check_order(record, &key.info.id)?;
+        }
+        self.apply(read, record.revision);
+        Ok(())
+    }
+
+    /// The record of a key from before its revocation must not come back.
+    fn check_order(&self, record: &Record, id: &str) -> Result<(), Error> {
+        let known = self.api_key(id).map_or(Revision::ZERO, |known| known.last);
+        if known >= record.revision {
+            return Ok(());
+        }
+        order::check_follows(Stream::Access, record, known)
     }
 
     /// A damaged record may have been the key's revocation: the key is not accepted any more.
     fn distrust(&self, record: &Record) {
         let mut tokens = record.subject.tokens();
         if let (Some("apikey"), Some(id)) = (tokens.next(), tokens.next()) {
-            self.state.write().api_keys.remove(id);
+            let mut state = self.state.write();
+            state.api_keys.remove(id);
+            state.distrusted.insert(id.into());
         }
     }
 }

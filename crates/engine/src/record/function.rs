@@ -20,11 +20,12 @@ pub(crate) struct StoredFunction {
     timeout_ms: Option<u64>,
     pub(crate) by: Arc<str>,
     pub(crate) at: i64,
-    pub(crate) since: i64,
+    /// Of each trigger.
+    pub(crate) since: Vec<i64>,
 }
 
 impl StoredFunction {
-    pub(crate) fn new(spec: &FunctionSpec, by: Arc<str>, at: Timestamp, since: Timestamp) -> StoredFunction {
+    pub(crate) fn new(spec: &FunctionSpec, by: Arc<str>, at: Timestamp, since: Vec<Timestamp>) -> StoredFunction {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         StoredFunction {
             id: spec.id.to_string(),
@@ -38,7 +39,7 @@ impl StoredFunction {
             timeout_ms: spec.timeout.map(millis),
             by,
             at: at.0,
-            since: since.0,
+            since: since.into_iter().map(|since| since.0).collect(),
         }
     }
 

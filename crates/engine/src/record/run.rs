@@ -1,5 +1,7 @@
 //! A run's journal as it is stored.
 
+mod envelopes;
+
 use std::sync::Arc;
 
 use claviger_core::{
@@ -11,6 +13,7 @@ use claviger_core::{
 };
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::envelopes::Owner;
 use super::{base64_bytes, summary::Summary};
 
 /// A journal record: the entry, when it was made, and what a list shows of the run after it.
@@ -355,7 +358,12 @@ impl EntryForm {
             EntryForm::Resolved { step, state } => Entry::Resolved { step: step.parse().ok()?, state: state.read()? },
             EntryForm::Released { fence, lost, then } => Entry::Released {
                 fence: Revision(fence),
-                reason: if lost { Release::Lost } else { Release::Withheld },
+                reason: match then {
+                    _ if lost => Release::Lost,
+                    // Only what was not delivered is tried again later.
+                    ReleasedForm::Retrying(_) => Release::Undelivered,
+                    _ => Release::Withheld,
+                },
                 then: match then {
                     ReleasedForm::Queued => Phase::Queued,
                     ReleasedForm::Retrying(at) => Phase::Retrying { at: Timestamp(at) },

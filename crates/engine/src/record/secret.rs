@@ -109,6 +109,22 @@ impl SecretForm {
         self.into_stored(revision).ok_or(Error::Bug { what: "a secret's record that does not read back" })
     }
 
+    /// Replaces the envelope by what `renew` makes of it. False when the record is no state a secret can be in.
+    pub(crate) fn renew_envelope<E>(
+        &mut self,
+        renew: impl FnOnce(&Binding<'_>, &[u8]) -> Result<Arc<[u8]>, E>,
+    ) -> Result<bool, E> {
+        let secret = self.secret.clone().into_secret();
+        match (secret.as_ref().map(|secret| (secret, secret.active)), &mut self.envelope) {
+            (Some((secret, Some(version))), Some(envelope)) => {
+                envelope.0 = renew(&binding(secret, version), &envelope.0)?;
+                Ok(true)
+            }
+            (Some((_, None)), None) => Ok(true),
+            _ => Ok(false),
+        }
+    }
+
     fn into_stored(self, revision: Revision) -> Option<StoredSecret> {
         let secret = self.secret.into_secret()?;
         let changed = self.changed.map_or(revision, Revision);

@@ -9,12 +9,12 @@ use std::{
 };
 
 use claviger_core::{
-    Caller, FunctionId, Permission,
+    Caller, FunctionId, Permission, Revision,
     run::{Command, Release},
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, limits, pool::Session};
+use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, journal::Cell, limits, pool::Session};
 use crate::Error;
 
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
@@ -49,7 +49,7 @@ impl Runtime {
         let functions: HashMap<FunctionId, Arc<FunctionSpec>> =
             registration.functions.into_iter().map(|spec| (spec.id.clone(), Arc::new(spec))).collect();
         let holder = format!("{}/{id}", self.process).into();
-        let session = Arc::new(Session { id, holder, caller, functions, outbox, held: Default::default() });
+        let session = Arc::new(Session::new(id, holder, caller, functions, outbox));
         self.pool.join(session.clone(), registration.environment, registration.credit);
         Ok((Connection { runtime: self.clone(), session }, inbox))
     }
@@ -144,7 +144,7 @@ impl Connection {
     /// Jobs it holds.
     #[must_use]
     pub fn jobs(&self) -> usize {
-        self.session.held.lock().len()
+        self.session.jobs()
     }
 }
 
@@ -163,40 +163,40 @@ impl Runtime {
             true => Release::Withheld,
             false => Release::Lost,
         };
-        let runs: Vec<_> = session.held.lock().iter().copied().collect();
         let release = |run| async move {
             let Some(cell) = self.journal.known_cell(run) else { return };
-            let mut guard = cell.lock().await;
-            let fence = guard.job.as_ref().filter(|job| job.slot.session.id == session.id).map(|job| job.fence);
-            if let Some(fence) = fence
-                && let Err(error) = self.give_back(&mut guard, fence, reason).await
+            let mut cell = cell.lock().await;
+            if let Some(fence) = fence_of(&cell, session)
+                && let Err(error) = self.give_back(&mut cell, fence, reason).await
             {
                 tracing::warn!(code = error.code(), %run, "a job could not be given back yet: {error}");
             }
-            drop(guard);
-            self.journal.let_go(run, cell);
         };
         // At once, so that one commit serves many.
-        futures_util::future::join_all(runs.into_iter().map(release)).await;
+        futures_util::future::join_all(session.end().into_iter().map(release)).await;
     }
 
     async fn extend(&self, session: &Session) {
-        let runs: Vec<_> = session.held.lock().iter().copied().collect();
-        for run in runs {
+        for run in session.held() {
             let Some(cell) = self.journal.known_cell(run) else { continue };
-            let mut guard = cell.lock().await;
+            let mut cell = cell.lock().await;
+            let Some(fence) = fence_of(&cell, session) else { continue };
             let now = self.shared.now();
-            let claim = guard.run.as_ref().and_then(|run| run.claim.clone());
+            let claim = cell.run.as_ref().and_then(|run| run.claim.as_ref());
             // Half of the lease must be over: short jobs never cost a record.
-            let wanted = claim.filter(|claim| claim.lease_until.since(now) < limits::LEASE / 2);
-            if let Some(claim) = wanted {
-                let command = Command::Extend { fence: claim.fence, lease_until: now.plus(limits::LEASE) };
-                if let Err(error) = self.change(&mut guard, command).await {
-                    tracing::warn!(code = error.code(), %run, "a lease could not be renewed: {error}");
-                }
+            if claim.is_some_and(|claim| claim.lease_until.since(now) >= limits::LEASE / 2) {
+                continue;
             }
-            drop(guard);
-            self.journal.let_go(run, cell);
+            match self.change(&mut cell, Command::Extend { fence, lease_until: now.plus(limits::LEASE) }).await {
+                Ok(()) => {}
+                Err(Error::Lost | Error::RunEnded | Error::RunNotFound) => self.settle(&mut cell),
+                Err(error) => tracing::warn!(code = error.code(), %run, "a lease could not be renewed: {error}"),
+            }
         }
     }
+}
+
+/// The claim of the job that the session holds of this run, if it does.
+fn fence_of(cell: &Cell, session: &Session) -> Option<Revision> {
+    cell.job.as_ref().filter(|job| job.slot.session.id == session.id).map(|job| job.fence)
 }

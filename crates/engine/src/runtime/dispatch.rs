@@ -13,9 +13,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::{
     Runtime,
-    follow::is_before,
     jobs::{Start, run_of},
     limits,
+    waits::Watch,
 };
 use crate::{Error, events::Event};
 
@@ -25,6 +25,18 @@ const FOLD: &str = "dispatch";
 const AT_ONCE: usize = 1_024;
 /// How often the position is saved.
 const SAVE_EVERY: Duration = Duration::from_millis(500);
+
+/// The pause before an event is tried again whose effects the store refused, and the longest, after many tries.
+const RETRY: Duration = Duration::from_millis(500);
+const RETRY_AT_MOST: Duration = Duration::from_secs(30);
+
+/// What an event is to do.
+struct Wanted {
+    /// Whether it starts runs: one older than runs are kept does not, its runs may have been there.
+    starts_runs: bool,
+    /// The waits that it answers.
+    answered: Vec<Watch>,
+}
 
 #[derive(Default)]
 struct Reached {
@@ -103,7 +115,10 @@ impl Runtime {
             let Some(event) = event else { return Ok(()) };
             let stream = event.stream;
             self.progress.begin(stream, event.revision);
-            if event.at < oldest || !self.concerns(&event) {
+            // Here, where events come in order: a wait is answered by the first that fits.
+            let answered = self.waits.take(&event);
+            let is_young = event.at >= oldest;
+            if answered.is_empty() && !(is_young && self.starts_runs(&event)) {
                 self.progress.done(stream, event.revision);
                 continue;
             }
@@ -111,39 +126,37 @@ impl Runtime {
             let runtime = self.clone();
             self.shared.tasks.spawn(async move {
                 let _permit = permit;
-                if runtime.effect(&event).await {
+                let wanted = Wanted { starts_runs: is_young, answered };
+                if runtime.effect(&event, wanted).await {
                     runtime.progress.done(stream, event.revision);
                 }
             });
         }
     }
 
-    fn concerns(&self, event: &Event) -> bool {
-        !self.registry.triggered(&event.environment, event.name.as_str()).is_empty()
-            || !self.waits.answered(event).is_empty()
+    fn starts_runs(&self, event: &Event) -> bool {
+        !self.registry.triggered(event).is_empty()
     }
 
     /// Creates the runs and answers the waits, however often it takes. False when the engine stops first.
-    async fn effect(&self, event: &Event) -> bool {
-        loop {
-            match self.try_effect(event).await {
-                Ok(()) => return true,
-                Err(error) => {
-                    tracing::warn!(code = error.code(), "an event could not be dispatched yet: {error}");
-                }
-            }
+    async fn effect(&self, event: &Event, mut wanted: Wanted) -> bool {
+        let mut pause = RETRY;
+        while let Err(error) = self.try_effect(event, &mut wanted).await {
+            tracing::warn!(code = error.code(), "an event could not be dispatched yet: {error}");
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(500)) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.shared.stop.cancelled() => return false,
             }
+            pause = (pause * 2).min(RETRY_AT_MOST);
         }
+        true
     }
 
-    async fn try_effect(&self, event: &Event) -> Result<(), Error> {
-        for function in self.registry.triggered(&event.environment, event.name.as_str()) {
-            if is_before(&function, event) {
-                continue;
-            }
+    /// Tries everything, so that what fails for one function or run does not keep the others waiting.
+    async fn try_effect(&self, event: &Event, wanted: &mut Wanted) -> Result<(), Error> {
+        let mut result = Ok(());
+        let functions = if wanted.starts_runs { self.registry.triggered(event) } else { Vec::new() };
+        for function in functions {
             let start = Start {
                 id: run_of(&event.environment, &function.spec.id, &event.id),
                 environment: event.environment.clone(),
@@ -154,12 +167,15 @@ impl Runtime {
                 at: event.at,
                 parent: None,
             };
-            self.start(start).await?;
+            result = self.start(start).await.and(result);
         }
-        for watch in self.waits.answered(event) {
-            self.answer(&watch, event).await?;
+        for watch in std::mem::take(&mut wanted.answered) {
+            if let Err(error) = self.answer(&watch, event).await {
+                wanted.answered.push(watch);
+                result = Err(error);
+            }
         }
-        Ok(())
+        result
     }
 
     /// Saves the position from time to time.

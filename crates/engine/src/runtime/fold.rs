@@ -55,6 +55,7 @@ impl RunIndex {
     pub(crate) async fn open(shared: Shared) -> Result<RunIndex, Error> {
         let from = shared.index.reflected(FOLD).await?.get(&Stream::Runs).copied().unwrap_or_default();
         let index = RunIndex { shared, reflected: Arc::new(watch::Sender::new(from)), wanted: Arc::default() };
+        let last = index.shared.ledger.bounds(Stream::Runs).await?.last;
         let mut after = from;
         loop {
             let records = index.shared.ledger.read(Stream::Runs, &Filter::All, after, BATCH).await?;
@@ -62,6 +63,8 @@ impl RunIndex {
             after = last.revision;
             index.write(records).await?;
         }
+        // The last records may have been purged: then nothing comes that would say so.
+        index.reflected.send_if_modified(|reflected| std::mem::replace(reflected, last.max(*reflected)) < last);
         let follower = index.clone();
         index.shared.tasks.spawn(async move { follower.follow(after).await });
         Ok(index)

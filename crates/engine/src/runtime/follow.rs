@@ -1,39 +1,27 @@
 //! What has to be done about a run's new state. Everything here may be repeated.
 
-use std::{collections::HashMap, collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use claviger_core::{
-    EnvironmentName, SecretName,
-    run::{Body, Command, Effect, End, Failure, Open, Phase, Release, Run, RunId, StepId, StepState, effects},
+    EnvironmentName,
+    run::{Body, Command, Effect, Open, Phase, Release, Run, RunId, StepId, StepState, effects},
 };
-use claviger_store::{Filter, Stream, Subject};
-use parking_lot::Mutex;
+use claviger_store::{Append, Filter, Stream};
 
 use super::{
-    Condition, Function, Runtime,
+    Condition, Runtime,
     bodies::{Bodies, Part},
     frames::CancelReason,
-    jobs::Start,
     journal::{Applied, Cell},
-    pool::Topic,
-    timers::Alarm,
+    timers::Look,
     waits::Watch,
 };
 use crate::{Error, events::Event};
 
-/// How long a hint may be worked on before it is handed out again.
-const HINT_LEASE: Duration = Duration::from_secs(30);
 /// The pause before something that the store refused is tried again.
-const RETRY: Duration = Duration::from_secs(1);
-
-/// The runs that wait for each secret.
-type RunsBySecret = HashMap<(EnvironmentName, SecretName), HashSet<RunId>>;
-
-/// Runs that wait for secrets.
-#[derive(Clone, Default)]
-pub(crate) struct Blocked {
-    runs: Arc<Mutex<RunsBySecret>>,
-}
+pub(crate) const RETRY: Duration = Duration::from_secs(1);
+/// The longest such pause, after many tries.
+const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 
 impl Runtime {
     /// Follows up what was just applied to the run in the cell.
@@ -45,11 +33,19 @@ impl Runtime {
 
     /// Does what the state after asks for and the state before did not. From no state: everything.
     pub(crate) fn follow_up(&self, before: Option<&Run>, after: &Run) {
+        if let Some(Phase::Blocked { missing }) = before.map(|run| &run.phase).filter(|phase| **phase != after.phase) {
+            self.blocked.remove(&after.environment, missing, after.id);
+        }
+        if before.is_none_or(|run| run.open_steps().next().is_some()) {
+            self.waits.keep_open(after);
+        }
         for effect in effects(before, after) {
             self.follow(effect, after);
         }
         if after.has_ended() {
-            self.ended.send_modify(|count| *count += 1);
+            self.timers.forget(after.id);
+            // Without a listener there is nobody to tell.
+            let _ = self.ended.send(after.id);
         }
     }
 
@@ -57,14 +53,11 @@ impl Runtime {
         let (environment, id) = (run.environment.clone(), run.id);
         match effect {
             Effect::Offer => self.spawn_offer(environment, run.function.clone(), id),
-            Effect::WakeAt(at) if at.0 < i64::MAX => self.timers.set(at, Alarm::Run(environment, id)),
+            Effect::WakeAt(at) if at.0 < i64::MAX => self.timers.look_at(at, environment, id, Look::Due),
             Effect::WakeAt(_) => {}
             Effect::Watch(step) => {
                 if let Some(watch) = watch_of(run, &step) {
-                    self.again("watch for an event", move |runtime| {
-                        let watch = watch.clone();
-                        async move { runtime.watch(watch).await }
-                    });
+                    self.waits.add(watch);
                 }
             }
             Effect::Invoke(step, child) => {
@@ -76,9 +69,10 @@ impl Runtime {
             }
             Effect::AwaitSecrets => {
                 let Phase::Blocked { missing } = run.phase.clone() else { return };
+                self.blocked.add(&environment, &missing, id);
                 self.again("await secrets", move |runtime| {
                     let (environment, missing) = (environment.clone(), missing.clone());
-                    async move { runtime.await_secrets(environment, id, missing).await }
+                    async move { runtime.look_at_secrets(&environment, id, &missing).await }
                 });
             }
             Effect::TellParent(parent, step) => {
@@ -99,84 +93,61 @@ impl Runtime {
     {
         let runtime = self.clone();
         self.shared.tasks.spawn(async move {
+            let mut pause = RETRY;
             while let Err(error) = work(runtime.clone()).await {
                 tracing::warn!(code = error.code(), "could not {what}, trying again: {error}");
                 tokio::select! {
-                    () = tokio::time::sleep(RETRY) => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = runtime.shared.stop.cancelled() => return,
                 }
+                pause = (pause * 2).min(RETRY_AT_MOST);
             }
         });
-    }
-
-    fn spawn_offer(&self, environment: EnvironmentName, function: claviger_core::FunctionId, id: RunId) {
-        let topic = Topic { environment, function };
-        self.again("offer a run", move |runtime| {
-            let topic = topic.clone();
-            async move {
-                runtime.shared.queue.offer(&queue_topic(&topic), &id.to_string()).await?;
-                runtime.pool.wait_for(topic);
-                Ok(())
-            }
-        });
-    }
-
-    /// Hands waiting runs to slots as they become free.
-    pub(crate) async fn pump(self) {
-        loop {
-            tokio::select! {
-                () = self.pool.freed.notified() => {}
-                () = self.shared.stop.cancelled() => return,
-            }
-            for topic in self.pool.waiting() {
-                if let Err(error) = self.pump_topic(&topic).await {
-                    tracing::warn!(code = error.code(), "waiting runs could not be taken: {error}");
-                }
-            }
-        }
-    }
-
-    async fn pump_topic(&self, topic: &Topic) -> Result<(), Error> {
-        let limit = self.registry.get(&topic.environment, &topic.function).and_then(|f| f.spec.concurrency);
-        while let Some(slot) = self.pool.acquire(topic, limit) {
-            // Cleared before looking, so that an offer made meanwhile is seen.
-            self.pool.is_clear(topic);
-            let name = queue_topic(topic);
-            let Some(hint) = self.shared.queue.take(&name, 1, HINT_LEASE).await?.pop() else { return Ok(()) };
-            self.pool.wait_for(topic.clone());
-            self.shared.queue.done(&name, &hint).await?;
-            let Ok(id) = hint.id.parse::<RunId>() else { continue };
-            let (runtime, topic) = (self.clone(), topic.clone());
-            self.shared.tasks.spawn(async move {
-                if let Err(error) = runtime.claim_waiting(&topic, id, slot).await {
-                    tracing::warn!(code = error.code(), run = %id, "a run could not be claimed: {error}");
-                    let at = runtime.shared.now().plus(RETRY);
-                    runtime.timers.set(at, Alarm::Run(topic.environment, id));
-                }
-            });
-        }
-        Ok(())
     }
 
     /// Looks at a run again because time may have made it ready.
     pub(crate) async fn wake(&self, environment: &EnvironmentName, id: RunId) -> Result<(), Error> {
-        self.with_run(environment, id, async |runtime, cell| {
-            let now = runtime.shared.now();
-            let Some(run) = cell.run.clone() else { return Ok(()) };
-            if let Some(claim) = run.claim.as_ref().filter(|_| cell.job.is_none()) {
-                let is_ours = claim.holder.starts_with(&*runtime.process) || !runtime.shared.ledger.is_shared();
-                if is_ours {
-                    return runtime.give_back(cell, claim.fence, Release::Withheld).await;
-                }
+        self.with_run(environment, id, async |runtime, cell| runtime.look(cell).await).await
+    }
+
+    /// Does everything that a run's state asks for: after a restart, or when it is not known what was done.
+    pub(crate) async fn take_up(&self, environment: &EnvironmentName, id: RunId) -> Result<(), Error> {
+        let taken_up = self.with_run(environment, id, async |runtime, cell| {
+            if let Some(run) = cell.run.clone() {
+                runtime.follow_up(None, &run);
             }
-            if run.is_ready(now) && cell.job.is_none() {
-                runtime.spawn_offer(run.environment.clone(), run.function.clone(), id);
-            } else if let Some(at) = run.due_at().filter(|at| *at > now && at.0 < i64::MAX) {
-                runtime.timers.set(at, Alarm::Run(run.environment.clone(), id));
+            runtime.look(cell).await
+        });
+        match taken_up.await {
+            // It was purged.
+            Err(Error::RunNotFound) => Ok(()),
+            done => done,
+        }
+    }
+
+    async fn look(&self, cell: &mut Cell) -> Result<(), Error> {
+        self.settle(cell);
+        let Some(run) = cell.run.as_ref().filter(|_| cell.job.is_none()) else { return Ok(()) };
+        if let Some(claim) = &run.claim {
+            let is_ours = claim.holder.starts_with(&*self.process) || !self.shared.ledger.is_shared();
+            if is_ours {
+                let fence = claim.fence;
+                return self.give_back(cell, fence, Release::Withheld).await;
             }
-            Ok(())
-        })
-        .await
+        }
+        if run.is_ready(self.shared.now()) {
+            self.spawn_offer(run.environment.clone(), run.function.clone(), run.id);
+        }
+        self.look_when_due(cell);
+        Ok(())
+    }
+
+    /// Has the run looked at when time makes it ready, if it is not.
+    pub(crate) fn look_when_due(&self, cell: &Cell) {
+        let Some(run) = &cell.run else { return };
+        if let Some(at) = run.due_at().filter(|at| *at > self.shared.now() && at.0 < i64::MAX) {
+            self.timers.look_at(at, run.environment.clone(), run.id, Look::Due);
+        }
     }
 
     /// Fails the attempt of a job that took too long.
@@ -190,8 +161,11 @@ impl Runtime {
             if cell.job.as_ref().is_none_or(|job| job.fence != fence) {
                 return Ok(());
             }
-            runtime.change(cell, Command::TimeOut { fence }).await?;
-            runtime.stop_job(cell, id, CancelReason::Timeout);
+            match runtime.change(cell, Command::TimeOut { fence }).await {
+                Ok(()) => runtime.stop_job(cell, CancelReason::Timeout),
+                Err(Error::Lost | Error::RunEnded) => runtime.settle(cell),
+                Err(error) => return Err(error),
+            }
             Ok(())
         })
         .await
@@ -204,7 +178,7 @@ impl Runtime {
         (id, step): (RunId, &StepId),
         make: impl AsyncFnOnce(&Runtime, &Run) -> Result<StepState, Error>,
     ) -> Result<(), Error> {
-        self.with_run(environment, id, async |runtime, cell| {
+        let resolved = self.with_run(environment, id, async |runtime, cell| {
             let is_open = |step: &claviger_core::run::Step| matches!(step.state, StepState::Open(_));
             let Some(run) =
                 cell.run.as_ref().filter(|run| !run.has_ended() && run.steps.get(step).is_some_and(is_open))
@@ -216,25 +190,54 @@ impl Runtime {
                 Err(Error::RunEnded | Error::Lost | Error::Invalid { .. }) => Ok(()),
                 done => done,
             }
-        })
-        .await
+        });
+        match resolved.await {
+            // It ended long ago.
+            Err(Error::RunNotFound) => Ok(()),
+            done => done,
+        }
     }
 
-    async fn watch(&self, watch: Watch) -> Result<(), Error> {
-        self.waits.add(watch.clone());
-        // Events that came after the wait was recorded and before it was watched.
-        let under = Filter::Under(Subject::new(&["event", watch.environment.as_str()]));
-        let mut after = watch.after;
+    /// Looks in the ledger for the events that new waits missed, for all of them in one reading.
+    pub(crate) async fn seek_waits(self) {
         loop {
-            let records = self.shared.ledger.read(Stream::Events, &under, after, 100).await?;
-            let Some(last) = records.last() else { return Ok(()) };
-            after = last.revision;
-            for record in &records {
-                // One that cannot be read was reported by the feed; it answers nothing.
-                let Ok(event) = self.events.open_event(record) else { continue };
-                if watch.fits(&event) {
-                    return self.answer(&watch, &event).await;
+            tokio::select! {
+                () = self.waits.added.notified() => {}
+                () = self.shared.stop.cancelled() => return,
+            }
+            while let Err(error) = self.seek_once().await {
+                tracing::warn!(
+                    code = error.code(),
+                    "waits could not be looked for in the events, trying again: {error}"
+                );
+                if self.shared.stop.run_until_cancelled(tokio::time::sleep(RETRY)).await.is_none() {
+                    return;
                 }
+            }
+        }
+    }
+
+    async fn seek_once(&self) -> Result<(), Error> {
+        let Some(mut after) = self.waits.seek() else { return Ok(()) };
+        loop {
+            let last = self.shared.ledger.bounds(Stream::Events).await?.last;
+            while after < last {
+                let records = self.shared.ledger.read(Stream::Events, &Filter::All, after, 100).await?;
+                after = records.last().map_or(last, |record| record.revision);
+                for record in &records {
+                    // One that cannot be read was reported by the feed; it answers nothing.
+                    let Ok(event) = self.events.open_event(record) else { continue };
+                    for watch in self.waits.take_sought(&event) {
+                        let event = event.clone();
+                        self.again("answer a wait", move |runtime| {
+                            let (watch, event) = (watch.clone(), event.clone());
+                            async move { runtime.answer(&watch, &event).await }
+                        });
+                    }
+                }
+            }
+            if self.waits.have_sought(after) || self.shared.stop.is_cancelled() {
+                return Ok(());
             }
         }
     }
@@ -250,132 +253,33 @@ impl Runtime {
             let body = runtime.seal_result(run, &watch.step, &json).await?;
             Ok(StepState::Finished(Some(body)))
         })
-        .await?;
-        self.waits.remove(watch);
-        Ok(())
+        .await
     }
 
-    async fn seal_result(&self, run: &Run, step: &StepId, json: &str) -> Result<Body, Error> {
+    pub(crate) async fn seal_result(&self, run: &Run, step: &StepId, json: &str) -> Result<Body, Error> {
         let redactor = self.redactor_for(run, claviger_core::Redactor::default()).await;
         Bodies::new(&self.shared.keyring, &run.environment, run.id).seal(Part::Step(step), json, &redactor)
     }
 
-    async fn invoke(&self, run: &Run, step: &StepId, child: RunId) -> Result<(), Error> {
-        let Some(StepState::Open(Open::Invoke { function, input, .. })) = run.steps.get(step).map(|s| &s.state) else {
-            return Ok(());
-        };
-        let environment = &run.environment;
-        if let Some(known) = self.journal.load(environment, child).await? {
-            // It exists: after a restart it may have ended already.
-            if known.has_ended() {
-                return self.tell_parent(&known, run.id, step).await;
-            }
-            return Ok(());
-        }
-        let Some(function) = self.registry.get(environment, function) else {
-            let failed = async |_: &Runtime, _: &Run| Ok(StepState::Failed(Failure::NoFunction));
-            return self.resolve(environment, (run.id, step), failed).await;
-        };
-        let bodies = Bodies::new(&self.shared.keyring, environment, child);
-        let data: Arc<str> = match input {
-            Some(input) => bodies.open(Part::Input, input)?.get().into(),
-            None => "null".into(),
-        };
-        self.start(self.invocation(run, step, child, (function, data))).await
-    }
-
-    fn invocation(&self, run: &Run, step: &StepId, child: RunId, (function, data): (Arc<Function>, Arc<str>)) -> Start {
-        Start {
-            id: child,
-            environment: run.environment.clone(),
-            function,
-            event_id: child.to_string().into(),
-            event_name: "claviger.invoked".parse().unwrap_or_else(|_| run.cause.event_name.clone()),
-            data,
-            at: self.shared.now(),
-            parent: Some((run.id, step.clone())),
-        }
-    }
-
-    async fn tell_parent(&self, child: &Run, parent: RunId, step: &StepId) -> Result<(), Error> {
-        let Phase::Ended(end) = &child.phase else { return Ok(()) };
-        let bodies = Bodies::new(&self.shared.keyring, &child.environment, child.id);
-        let opened = match end {
-            End::Completed(Some(body)) => Some(bodies.open(Part::Output, body)?),
-            End::Failed(Failure::Error(body)) => Some(bodies.open(Part::Error(child.attempt()), body)?),
-            _ => None,
-        };
-        self.resolve(&child.environment, (parent, step), async |runtime, run| {
-            let body = match &opened {
-                Some(json) => Some(runtime.seal_result(run, step, json.get()).await?),
-                None => None,
-            };
-            Ok(match (end, body) {
-                (End::Completed(_), body) => StepState::Finished(body),
-                (End::Failed(_), Some(body)) => StepState::Failed(Failure::Error(body)),
-                (End::Failed(failure), None) => StepState::Failed(failure.clone()),
-                (End::Cancelled { .. }, _) => StepState::Failed(Failure::Cancelled),
-            })
-        })
-        .await
-    }
-
-    async fn await_secrets(
+    /// Applies a command to the run in the cell. If the store does not answer, the run is looked at again later: what
+    /// it says then is done.
+    pub(crate) async fn transition(
         &self,
-        environment: EnvironmentName,
-        id: RunId,
-        missing: Vec<SecretName>,
-    ) -> Result<(), Error> {
-        {
-            let mut runs = self.blocked.runs.lock();
-            for name in &missing {
-                runs.entry((environment.clone(), name.clone())).or_default().insert(id);
-            }
+        cell: &mut Cell,
+        command: Command,
+        follow: Option<Append>,
+    ) -> Result<Option<Applied>, Error> {
+        let result = self.journal.transition(cell, command, follow).await;
+        if let Some(run) = cell.run.as_ref().filter(|_| result.is_err() && cell.is_doubtful) {
+            let at = self.shared.now().plus(RETRY);
+            self.timers.look_at(at, run.environment.clone(), run.id, Look::Anew);
         }
-        // One may have been set before we listened.
-        for name in &missing {
-            if self.vault.is_set(&environment, name).await? {
-                return self.unblock(&environment, id).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// Lets the runs go on that waited for this secret.
-    pub(crate) async fn secret_set(&self, environment: &EnvironmentName, name: &SecretName) -> Result<(), Error> {
-        let runs = self.blocked.runs.lock().remove(&(environment.clone(), name.clone())).unwrap_or_default();
-        for id in runs {
-            let environment = environment.clone();
-            self.again("unblock a run", move |runtime| {
-                let environment = environment.clone();
-                async move { runtime.unblock(&environment, id).await }
-            });
-        }
-        Ok(())
-    }
-
-    /// Looks at every blocked run again, after changes of secrets were missed.
-    pub(crate) async fn recheck_blocked(&self) -> Result<(), Error> {
-        let waiting: Vec<_> = self.blocked.runs.lock().keys().cloned().collect();
-        for (environment, name) in waiting {
-            if self.vault.is_set(&environment, &name).await? {
-                self.secret_set(&environment, &name).await?;
-            }
-        }
-        Ok(())
-    }
-
-    async fn unblock(&self, environment: &EnvironmentName, id: RunId) -> Result<(), Error> {
-        self.with_run(environment, id, async |runtime, cell| match runtime.change(cell, Command::Unblock).await {
-            Err(Error::RunEnded | Error::Lost | Error::RunNotFound) => Ok(()),
-            done => done,
-        })
-        .await
+        result
     }
 
     /// Applies a command to the run in the cell and follows it up.
     pub(crate) async fn change(&self, cell: &mut Cell, command: Command) -> Result<(), Error> {
-        if let Some(applied) = self.journal.transition(cell, command, None).await? {
+        if let Some(applied) = self.transition(cell, command, None).await? {
             self.perform(&applied, cell);
         }
         Ok(())
@@ -389,21 +293,12 @@ impl Runtime {
         work: impl AsyncFnOnce(&Runtime, &mut Cell) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let cell = self.journal.cell(id);
-        let result = async {
-            let mut guard = cell.lock().await;
-            if !self.journal.fill(&mut guard, environment, id).await? {
-                return Err(Error::RunNotFound);
-            }
-            work(self, &mut guard).await
+        let mut cell = cell.lock().await;
+        if !self.journal.fill(&mut cell, environment, id).await? {
+            return Err(Error::RunNotFound);
         }
-        .await;
-        self.journal.let_go(id, cell);
-        result
+        work(self, &mut cell).await
     }
-}
-
-fn queue_topic(topic: &Topic) -> String {
-    format!("run.{}.{}", topic.environment, topic.function)
 }
 
 fn watch_of(run: &Run, id: &StepId) -> Option<Watch> {
@@ -422,9 +317,4 @@ fn watch_of(run: &Run, id: &StepId) -> Option<Watch> {
         after: *after,
         since: step.at,
     })
-}
-
-/// Whether an event came too early for a function: before its triggers were registered.
-pub(crate) fn is_before(function: &Function, event: &Event) -> bool {
-    event.at < function.since
 }

@@ -182,6 +182,8 @@ pub enum Outgoing {
     Refused {
         /// The run.
         run: RunId,
+        /// The claim under which it came.
+        fence: Revision,
         /// Why.
         error: Error,
     },

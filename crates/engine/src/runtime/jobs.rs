@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use claviger_core::{
     EnvironmentName, EventName, FunctionId, Redactor, Revision, Timestamp,
-    run::{Cause, Command, Entry, Failure, NewClaim, Release, Run, RunId, StepId, StepState},
+    run::{Cause, Command, End, Entry, Failure, NewClaim, Phase, Release, Run, RunId, StepId, StepState},
 };
 use claviger_crypto::derive_id;
 use claviger_store::Append;
@@ -13,10 +13,9 @@ use super::{
     Function, FunctionError, FunctionSpec, Job, JobEvent, JobSecret, JobStep, Json, Known, Outgoing, Runtime,
     bodies::{Bodies, Part},
     frames::CancelReason,
-    journal::{Applied, Cell, HeldJob, SharedCell},
+    journal::{Applied, Cell, HeldJob},
     limits,
     pool::{Slot, Topic},
-    timers::Alarm,
 };
 use crate::{
     Error,
@@ -68,28 +67,35 @@ impl Runtime {
         let topic = Topic { environment: start.environment.clone(), function: start.function.spec.id.clone() };
         let id = start.id;
         let cell = self.journal.cell(id);
-        let result = self.start_in(&cell, &topic, start).await;
-        self.journal.let_go(id, cell);
-        result
+        if self.start_in(&mut *cell.lock().await, &topic, start).await? {
+            return Ok(());
+        }
+        // It may have been created by a try that got no answer: what its state asks for is still to be done.
+        self.take_up(&topic.environment, id).await
     }
 
-    async fn start_in(&self, cell: &SharedCell, topic: &Topic, start: Start) -> Result<(), Error> {
-        let mut cell = cell.lock().await;
+    /// False when the run exists already.
+    async fn start_in(&self, cell: &mut Cell, topic: &Topic, start: Start) -> Result<bool, Error> {
+        if cell.run.is_some() {
+            return Ok(false);
+        }
         let offer = match self.pool.acquire_if_first(topic, start.function.spec.concurrency) {
-            Some(slot) => self.offer(slot, topic, start.id).await?,
+            // Whatever hinders this worker, the run exists; it is offered again.
+            Some(slot) => self.offer(slot, topic, start.id).await.unwrap_or_else(|error| {
+                tracing::warn!(code = error.code(), run = %start.id, "a run could not be handed over: {error}");
+                None
+            }),
             None => None,
         };
         let (id, data) = (start.id, start.data.clone());
         let entry = self.created(start, offer.as_ref())?;
         let follow = offer.as_ref().and_then(|offer| offer.audit.clone());
-        let Some(applied) = self.journal.create(&mut cell, id, entry, follow).await? else { return Ok(()) };
+        let Some(applied) = self.journal.create(cell, id, entry, follow).await? else { return Ok(false) };
         match offer {
-            Some(offer) => self.hand_over(&mut cell, offer, applied, Some(data)).await,
-            None => {
-                self.perform(&applied, &cell);
-                Ok(())
-            }
+            Some(offer) => self.hand_over(cell, offer, applied, Some(data)).await?,
+            None => self.perform(&applied, cell),
         }
+        Ok(true)
     }
 
     fn created(&self, start: Start, offer: Option<&Offer>) -> Result<Entry, Error> {
@@ -137,28 +143,29 @@ impl Runtime {
     /// Claims a run that waits for a worker.
     pub(crate) async fn claim_waiting(&self, topic: &Topic, id: RunId, slot: Slot) -> Result<(), Error> {
         let cell = self.journal.cell(id);
-        let result = self.claim_in(&cell, topic, id, slot).await;
-        self.journal.let_go(id, cell);
-        result
+        self.claim_in(&mut *cell.lock().await, topic, id, slot).await
     }
 
-    async fn claim_in(&self, cell: &SharedCell, topic: &Topic, id: RunId, slot: Slot) -> Result<(), Error> {
-        let mut cell = cell.lock().await;
-        if !self.journal.fill(&mut cell, &topic.environment, id).await? {
+    async fn claim_in(&self, cell: &mut Cell, topic: &Topic, id: RunId, slot: Slot) -> Result<(), Error> {
+        if !self.journal.fill(cell, &topic.environment, id).await? {
             return Ok(());
         }
         let now = self.shared.now();
         let is_ready = cell.run.as_ref().is_some_and(|run| run.is_ready(now) && cell.job.is_none());
-        let Some(spec) = slot.spec().cloned().filter(|_| is_ready) else { return Ok(()) };
+        let Some(spec) = slot.spec().cloned().filter(|_| is_ready) else {
+            // Whoever offered it may have a clock that is ahead of ours.
+            self.look_when_due(cell);
+            return Ok(());
+        };
         let prepared = self.prepare(&slot, topic, &spec, id).await?;
         if !prepared.missing_required().is_empty() {
             let missing = prepared.missing_required().to_vec();
-            return self.change(&mut cell, Command::Block { missing }).await;
+            return self.change(cell, Command::Block { missing }).await;
         }
         let offer = Offer::new(&self.vault, (slot, spec), prepared);
         let command = Command::Claim(self.claim(&offer));
-        match self.journal.transition(&mut cell, command, offer.audit.clone()).await {
-            Ok(Some(applied)) => self.hand_over(&mut cell, offer, applied, None).await,
+        match self.transition(cell, command, offer.audit.clone()).await {
+            Ok(Some(applied)) => self.hand_over(cell, offer, applied, None).await,
             Ok(None) => Ok(()),
             Err(Error::Lost | Error::RunEnded) => Ok(()),
             Err(error) => Err(error),
@@ -187,19 +194,16 @@ impl Runtime {
         };
         match job {
             Ok((job, redactor, live)) => {
-                cell.job = Some(HeldJob { fence, slot: offer.slot, redactor, _live: live });
-                session.held.lock().insert(run.id);
-                if let Some(timeout) = offer.spec.timeout {
-                    let alarm = Alarm::Job(run.environment.clone(), run.id, fence);
-                    self.timers.set(self.shared.now().plus(timeout), alarm);
-                }
+                let deadline = offer.spec.timeout.map(|timeout| {
+                    let job = (run.environment.clone(), run.id, fence);
+                    self.timers.end_job_at(self.shared.now().plus(timeout), job)
+                });
+                let (slot, id) = (offer.slot, run.id);
+                cell.job = Some(HeldJob { run: id, fence, slot, redactor, _live: live, _deadline: deadline });
                 self.follow_up(applied.before.as_ref(), &run);
-                // A closed connection is noticed by its own end, which gives the job back.
-                let _ = session.outbox.send(Outgoing::Job(Box::new(job)));
-                if session.outbox.is_closed() {
-                    self.give_back(cell, fence, Release::Lost).await?;
-                }
-                Ok(())
+                // A connection that ends later gives back what it holds.
+                let is_sent = session.holds(id) && session.outbox.send(Outgoing::Job(Box::new(job))).is_ok();
+                if is_sent { Ok(()) } else { self.give_back(cell, fence, Release::Lost).await }
             }
             Err(error) => {
                 tracing::warn!(code = error.code(), run = %run.id, "nothing was delivered: {error}");
@@ -253,40 +257,32 @@ impl Runtime {
         self.vault.reopen(&run.environment, &versions).await
     }
 
-    /// Gives a claim up.
+    /// Gives a claim up. If the store cannot take that, it is tried again later.
     pub(crate) async fn give_back(&self, cell: &mut Cell, fence: Revision, reason: Release) -> Result<(), Error> {
-        self.drop_job(cell);
+        cell.job = None;
         match self.change(cell, Command::Release { fence, reason }).await {
             Err(Error::Lost | Error::RunEnded) => Ok(()),
-            Err(error) => {
-                // Looked at again, because a claim of this process that no job stands for is given back then.
-                if let Some(run) = &cell.run {
-                    self.timers
-                        .set(self.shared.now().plus(RETRY_GIVE_BACK), Alarm::Run(run.environment.clone(), run.id));
-                }
-                Err(error)
-            }
             done => done,
         }
     }
 
-    /// Forgets the job: its slot goes back to the pool.
-    pub(crate) fn drop_job(&self, cell: &mut Cell) {
-        if let (Some(job), Some(run)) = (cell.job.take(), &cell.run) {
-            job.slot.session.held.lock().remove(&run.id);
+    /// Tells the holder to stop, and forgets the job.
+    pub(crate) fn stop_job(&self, cell: &mut Cell, reason: CancelReason) {
+        if let Some(job) = cell.job.take() {
+            let _ = job.slot.session.outbox.send(Outgoing::Cancel { run: job.run, fence: job.fence, reason });
         }
     }
 
-    /// Tells the holder to stop, and forgets the job.
-    pub(crate) fn stop_job(&self, cell: &mut Cell, run: RunId, reason: CancelReason) {
-        if let Some(job) = cell.job.take() {
-            job.slot.session.held.lock().remove(&run);
-            let _ = job.slot.session.outbox.send(Outgoing::Cancel { run, fence: job.fence, reason });
+    /// Stops a job whose claim does not stand any more.
+    pub(crate) fn settle(&self, cell: &mut Cell) {
+        let claim = cell.run.as_ref().and_then(|run| run.claim.as_ref()).map(|claim| claim.fence);
+        if cell.job.as_ref().is_some_and(|job| Some(job.fence) != claim) {
+            let is_cancelled =
+                cell.run.as_ref().is_some_and(|run| matches!(run.phase, Phase::Ended(End::Cancelled { .. })));
+            self.stop_job(cell, if is_cancelled { CancelReason::Cancelled } else { CancelReason::Lost });
         }
     }
 }
-
-const RETRY_GIVE_BACK: std::time::Duration = std::time::Duration::from_secs(1);
 
 fn known_steps(bodies: &Bodies<'_>, run: &Run) -> Result<Vec<JobStep>, Error> {
     let mut steps: Vec<_> = run.steps.iter().collect();

@@ -9,10 +9,11 @@ use claviger_core::{
 use claviger_store::{Append, Expected, Record, Stream, Subject};
 use parking_lot::Mutex;
 
-use super::pool::Slot;
+use super::{pool::Slot, timers::Deadline};
 use crate::{
     Error, LiveHold,
     record::{
+        order,
         run::StoredEntry,
         summary::{Status, Summary},
     },
@@ -24,25 +25,64 @@ use crate::{
 pub(crate) struct Cell {
     pub(crate) run: Option<Run>,
     pub(crate) job: Option<HeldJob>,
+    /// The journal may have gone on without us: an append was not answered, or another process was faster.
+    pub(crate) is_doubtful: bool,
 }
 
 /// What this process keeps for a job that one of its workers holds.
 pub(crate) struct HeldJob {
+    pub(crate) run: RunId,
     pub(crate) fence: Revision,
     pub(crate) slot: Slot,
     /// Masks the values that were ever handed to this run.
     pub(crate) redactor: Redactor,
     /// Keeps them masked in logs.
     pub(crate) _live: LiveHold,
+    /// When the job has taken too long.
+    pub(crate) _deadline: Option<Deadline>,
 }
 
-pub(crate) type SharedCell = Arc<tokio::sync::Mutex<Cell>>;
+impl Drop for HeldJob {
+    fn drop(&mut self) {
+        self.slot.session.no_longer_holds(self.run);
+    }
+}
+
+type Cells = Mutex<HashMap<RunId, Arc<tokio::sync::Mutex<Cell>>>>;
 
 /// The runs that something is happening to.
 #[derive(Clone)]
 pub(crate) struct Journal {
     shared: Shared,
-    cells: Arc<Mutex<HashMap<RunId, SharedCell>>>,
+    cells: Arc<Cells>,
+}
+
+/// The use of a run's cell. With the last use of a run that no worker holds, the cell is forgotten.
+pub(crate) struct InUse {
+    cells: Arc<Cells>,
+    run: RunId,
+    cell: Option<Arc<tokio::sync::Mutex<Cell>>>,
+}
+
+impl InUse {
+    /// Locks the cell.
+    pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Cell> {
+        self.cell.as_ref().expect("the cell is there until the use ends").lock().await
+    }
+}
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        // Uses begin and end under the map's lock only: with two references, the map's and ours, nobody else can look.
+        let mut cells = self.cells.lock();
+        let Some(cell) = self.cell.take() else { return };
+        if Arc::strong_count(&cell) == 2 && cell.try_lock().is_ok_and(|cell| cell.job.is_none()) {
+            cells.remove(&self.run);
+            drop(cells);
+        } else {
+            drop(cell);
+        }
+    }
 }
 
 /// A run before and after an entry was appended.
@@ -62,24 +102,16 @@ impl Journal {
         Journal { shared, cells: Arc::default() }
     }
 
-    /// The run's cell, to be locked. Pass it to [`Journal::let_go`] afterwards.
-    pub(crate) fn cell(&self, run: RunId) -> SharedCell {
-        self.cells.lock().entry(run).or_default().clone()
+    /// The run's cell, to be locked.
+    pub(crate) fn cell(&self, run: RunId) -> InUse {
+        let cell = self.cells.lock().entry(run).or_default().clone();
+        InUse { cells: self.cells.clone(), run, cell: Some(cell) }
     }
 
     /// The run's cell, if something is happening to it.
-    pub(crate) fn known_cell(&self, run: RunId) -> Option<SharedCell> {
-        self.cells.lock().get(&run).cloned()
-    }
-
-    /// Forgets the cell when nobody else uses it and no worker holds the run.
-    pub(crate) fn let_go(&self, run: RunId, cell: SharedCell) {
-        let is_held = cell.try_lock().is_ok_and(|cell| cell.job.is_some());
-        let mut cells = self.cells.lock();
-        // Two: the map's and ours. With a third somebody waits for the lock and will let go later.
-        if !is_held && Arc::strong_count(&cell) == 2 {
-            cells.remove(&run);
-        }
+    pub(crate) fn known_cell(&self, run: RunId) -> Option<InUse> {
+        let cell = self.cells.lock().get(&run).cloned()?;
+        Some(InUse { cells: self.cells.clone(), run, cell: Some(cell) })
     }
 
     /// Reads the journal and folds it.
@@ -89,7 +121,12 @@ impl Journal {
         for record in &records {
             let corrupt = |what| Error::Corrupt { stream: "runs", revision: record.revision, what };
             let (entry, at) = self.read(record)?;
-            let next = Run::fold(run, id, &entry, record.revision, at);
+            let last = run.as_ref().map_or(Revision::ZERO, |run: &Run| run.last);
+            // None of a journal's records is ever erased alone.
+            let next = match order::before(record) {
+                Some(before) if before == last => Run::fold(run, id, &entry, record.revision, at),
+                _ => None,
+            };
             run = Some(next.ok_or(corrupt("it cannot follow the record before it"))?);
         }
         Ok(run)
@@ -104,8 +141,9 @@ impl Journal {
 
     /// Loads into the cell what is not there. False when there is no such run.
     pub(crate) async fn fill(&self, cell: &mut Cell, environment: &EnvironmentName, id: RunId) -> Result<bool, Error> {
-        if cell.run.is_none() {
+        if cell.run.is_none() || cell.is_doubtful {
             cell.run = self.load(environment, id).await?;
+            cell.is_doubtful = false;
         }
         Ok(cell.run.as_ref().is_some_and(|run| run.environment == *environment))
     }
@@ -127,7 +165,7 @@ impl Journal {
     }
 
     /// Applies a command to the run in the cell, which must be filled. When another process changed the
-    /// run meanwhile, it is read again and the command is judged anew.
+    /// run meanwhile, it is read again and the command is judged anew. After an error the cell may be in doubt.
     pub(crate) async fn transition(
         &self,
         cell: &mut Cell,
@@ -136,19 +174,17 @@ impl Journal {
     ) -> Result<Option<Applied>, Error> {
         loop {
             let run = cell.run.clone().ok_or(Error::RunNotFound)?;
+            let (id, environment) = (run.id, run.environment.clone());
+            if cell.is_doubtful {
+                // A purged run leaves nothing to be in doubt about.
+                self.fill(cell, &environment, id).await?;
+                continue;
+            }
             let now = self.shared.now();
             let Some(entry) = apply(&run, command.clone(), now)?.entry else { return Ok(None) };
-            let (id, environment) = (run.id, run.environment.clone());
             match self.append(cell, Some(run), (id, entry, now), follow.clone()).await {
-                Ok(applied) => return Ok(Some(applied)),
-                Err(Error::Store(claviger_store::Error::Conflict { .. })) => {
-                    cell.run = self.load(&environment, id).await?;
-                }
-                Err(error) => {
-                    // Whether it was stored is unknown: the ledger knows.
-                    cell.run = None;
-                    return Err(error);
-                }
+                Err(Error::Store(claviger_store::Error::Conflict { .. })) => {}
+                applied => return applied.map(Some),
             }
         }
     }
@@ -168,9 +204,12 @@ impl Journal {
         let stored = StoredEntry { at: now.0, entry: (&entry).into(), summary: summary(&preview) };
         let mut batch = vec![self.shared.sign(Stream::Runs, place, &stored, expected)];
         batch.extend(follow.map(Append::following));
+        // Until there is an answer, and if it is an error: the ledger knows.
+        cell.is_doubtful = true;
         let mut results = self.shared.ledger.append(batch).await.into_iter();
         let revision = results.next().ok_or(Error::Bug { what: "the ledger answered fewer results" })??;
         cell.run = Run::fold(before.clone(), id, &entry, revision, now);
+        cell.is_doubtful = false;
         Ok(Applied { before, revision, followed: results.next().map(|result| result.map_err(Error::from)) })
     }
 }

@@ -4,16 +4,19 @@
 //! it follows events (`dispatch`), starts runs and hands them to workers (`jobs`, `pool`), stores what workers report
 //! (`report`), follows up on new states (`follow`), and keeps a list (`fold`).
 
+mod blocked;
 mod bodies;
 mod connection;
 mod dispatch;
 mod fold;
 mod follow;
 mod frames;
+mod invoke;
 mod jobs;
 mod journal;
 mod limits;
 mod pool;
+mod pump;
 mod registry;
 mod report;
 mod timers;
@@ -22,7 +25,9 @@ mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use claviger_core::{EnvironmentName, SecretName, run::RunId};
+use futures_util::{StreamExt, stream};
+use tokio::sync::broadcast;
 
 pub use connection::Connection;
 pub use frames::{
@@ -31,13 +36,17 @@ pub use frames::{
 };
 pub use limits::{HEARTBEAT_EVERY, LEASE, MAX_BODY_BYTES};
 pub use registry::Function;
-pub use views::{EventRuns, ServedFunction, RunDetail, RunFilter, RunSummary, StepDetail, StepShown};
+pub use views::{EventRuns, RunDetail, RunFilter, RunSummary, ServedFunction, StepDetail, StepShown};
 
 pub use crate::record::summary::Status;
 use crate::{Error, access::Access, events::Events, shared::Shared, vault::Vault};
 
 /// How often ended runs are looked through for those that are no longer kept.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// Unfinished runs taken up at the same time: one commit serves many.
+const TAKEN_UP_AT_ONCE: usize = 64;
+/// Ended runs that a slow listener may lag behind before it has to look for itself.
+const ENDED: usize = 1_024;
 
 /// Functions, workers and runs. Cheap to clone.
 #[derive(Clone)]
@@ -52,10 +61,10 @@ pub struct Runtime {
     pool: pool::Pool,
     timers: timers::Timers,
     waits: waits::Waits,
-    blocked: follow::Blocked,
+    blocked: blocked::Blocked,
     progress: dispatch::Progress,
-    /// Counts runs that ended.
-    ended: watch::Sender<u64>,
+    /// Tells of runs that ended.
+    ended: broadcast::Sender<RunId>,
     /// Names this process in claims.
     process: Arc<str>,
 }
@@ -75,9 +84,9 @@ impl Runtime {
             pool: pool::Pool::default(),
             timers: timers::Timers::default(),
             waits: waits::Waits::default(),
-            blocked: follow::Blocked::default(),
+            blocked: blocked::Blocked::default(),
             progress: dispatch::Progress::default(),
-            ended: watch::Sender::new(0),
+            ended: broadcast::Sender::new(ENDED),
             process: uuid::Uuid::now_v7().simple().to_string().into(),
             shared,
             access,
@@ -87,7 +96,9 @@ impl Runtime {
         let tasks = &runtime.shared.tasks;
         tasks.spawn(runtime.clone().pump());
         tasks.spawn(runtime.clone().tick());
-        tasks.spawn(runtime.clone().follow_secrets());
+        // Listens from here on, before any run can wait for a secret.
+        tasks.spawn(runtime.clone().follow_secrets(runtime.vault.changed()));
+        tasks.spawn(runtime.clone().seek_waits());
         tasks.spawn(runtime.clone().resume());
         tasks.spawn(runtime.clone().save_progress());
         tasks.spawn(runtime.clone().purge());
@@ -103,9 +114,9 @@ impl Runtime {
         }
         let mut ended = self.ended.subscribe();
         let idle = async {
-            while sessions.iter().any(|session| !session.held.lock().is_empty()) {
+            while sessions.iter().any(|session| session.jobs() > 0) {
                 tokio::select! {
-                    _ = ended.changed() => {}
+                    _ = ended.recv() => {}
                     () = tokio::time::sleep(Duration::from_millis(50)) => {}
                 }
             }
@@ -135,22 +146,14 @@ impl Runtime {
             let live = self.index.live(&after, 500).await?;
             let Some((last, _, _)) = live.last() else { return Ok(()) };
             after.clone_from(last);
-            for (_, environment, id) in live {
+            let take_up = async |(_, environment, id): (String, EnvironmentName, RunId)| {
                 if let Err(error) = self.take_up(&environment, id).await {
                     tracing::error!(code = error.code(), run = %id, "an unfinished run could not be taken up: {error}");
+                    self.timers.look_at(self.shared.now().plus(follow::RETRY), environment, id, timers::Look::Anew);
                 }
-            }
+            };
+            stream::iter(live).for_each_concurrent(TAKEN_UP_AT_ONCE, take_up).await;
         }
-    }
-
-    async fn take_up(
-        &self,
-        environment: &claviger_core::EnvironmentName,
-        id: claviger_core::run::RunId,
-    ) -> Result<(), Error> {
-        let Some(run) = self.journal.load(environment, id).await? else { return Ok(()) };
-        self.follow_up(None, &run);
-        self.wake(environment, id).await
     }
 
     /// Rings alarms.
@@ -171,7 +174,8 @@ impl Runtime {
 
     async fn ring(&self, alarm: timers::Alarm) -> Result<(), Error> {
         let done = match alarm {
-            timers::Alarm::Run(environment, id) => self.wake(&environment, id).await,
+            timers::Alarm::Run(environment, id, timers::Look::Due) => self.wake(&environment, id).await,
+            timers::Alarm::Run(environment, id, timers::Look::Anew) => self.take_up(&environment, id).await,
             timers::Alarm::Job(environment, id, fence) => self.time_out(&environment, id, fence).await,
         };
         match done {
@@ -182,20 +186,18 @@ impl Runtime {
     }
 
     /// Lets blocked runs go on when what they miss is set.
-    async fn follow_secrets(self) {
-        let mut changed = self.vault.changed();
+    async fn follow_secrets(self, mut changed: broadcast::Receiver<(EnvironmentName, SecretName)>) {
         loop {
             let change = tokio::select! {
                 change = changed.recv() => change,
                 () = self.shared.stop.cancelled() => return,
             };
-            let result = match change {
-                Ok((environment, name)) => self.secret_set(&environment, &name).await,
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.recheck_blocked().await,
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
-            };
-            if let Err(error) = result {
-                tracing::warn!(code = error.code(), "blocked runs could not be looked at: {error}");
+            match change {
+                Ok((environment, name)) => self.secret_set(&environment, &name),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.again("look at blocked runs", |runtime| async move { runtime.recheck_blocked().await });
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
             }
         }
     }

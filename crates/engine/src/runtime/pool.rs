@@ -26,8 +26,45 @@ pub(crate) struct Session {
     pub(crate) caller: Caller,
     pub(crate) functions: HashMap<FunctionId, Arc<FunctionSpec>>,
     pub(crate) outbox: UnboundedSender<Outgoing>,
+    /// The runs it holds; `None` once its connection has ended.
+    held: Mutex<Option<HashSet<RunId>>>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        id: u64,
+        holder: Arc<str>,
+        caller: Caller,
+        functions: HashMap<FunctionId, Arc<FunctionSpec>>,
+        outbox: UnboundedSender<Outgoing>,
+    ) -> Session {
+        Session { id, holder, caller, functions, outbox, held: Mutex::new(Some(HashSet::new())) }
+    }
+
+    /// Notes that it holds a run. False when its connection has ended: nobody would give the run back.
+    pub(crate) fn holds(&self, run: RunId) -> bool {
+        self.held.lock().as_mut().map(|held| held.insert(run)).is_some()
+    }
+
+    pub(crate) fn no_longer_holds(&self, run: RunId) {
+        if let Some(held) = self.held.lock().as_mut() {
+            held.remove(&run);
+        }
+    }
+
     /// The runs it holds.
-    pub(crate) held: Mutex<HashSet<RunId>>,
+    pub(crate) fn held(&self) -> Vec<RunId> {
+        self.held.lock().iter().flatten().copied().collect()
+    }
+
+    pub(crate) fn jobs(&self) -> usize {
+        self.held.lock().as_ref().map_or(0, HashSet::len)
+    }
+
+    /// Notes that its connection has ended. Answers what is to be given back.
+    pub(crate) fn end(&self) -> HashSet<RunId> {
+        self.held.lock().take().unwrap_or_default()
+    }
 }
 
 struct Entry {
@@ -43,8 +80,9 @@ struct Inner {
     /// Sessions that serve a topic, and whose turn it is.
     serving: HashMap<Topic, (Vec<u64>, usize)>,
     running: HashMap<Topic, u32>,
-    /// Topics with offered runs that found no slot.
-    backlog: HashSet<Topic>,
+    /// Topics with offered runs that found no slot, with the turn in which each is served.
+    backlog: HashMap<Topic, u64>,
+    turns: u64,
 }
 
 /// The workers of this process. One short lock; nothing waits while holding it.
@@ -132,7 +170,7 @@ impl Pool {
     /// A slot for a new run, unless others wait before it.
     pub(crate) fn acquire_if_first(&self, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
         let mut inner = self.inner.lock();
-        if inner.backlog.contains(topic) { None } else { self.take(&mut inner, topic, limit) }
+        if inner.backlog.contains_key(topic) { None } else { self.take(&mut inner, topic, limit) }
     }
 
     /// A slot for a run that waits.
@@ -161,9 +199,12 @@ impl Pool {
         None
     }
 
-    /// Notes that runs of the topic wait, and wakes the pump.
+    /// Notes that runs of the topic wait, behind those that wait already, and wakes the pump.
     pub(crate) fn wait_for(&self, topic: Topic) {
-        self.inner.lock().backlog.insert(topic);
+        let mut inner = self.inner.lock();
+        inner.turns += 1;
+        let turn = inner.turns;
+        inner.backlog.entry(topic).or_insert(turn);
         self.freed.notify_one();
     }
 
@@ -172,7 +213,11 @@ impl Pool {
         self.inner.lock().backlog.remove(topic);
     }
 
+    /// The topics with runs that wait, each in its turn.
     pub(crate) fn waiting(&self) -> Vec<Topic> {
-        self.inner.lock().backlog.iter().cloned().collect()
+        let inner = self.inner.lock();
+        let mut waiting: Vec<_> = inner.backlog.iter().map(|(topic, turn)| (*turn, topic.clone())).collect();
+        waiting.sort_unstable_by_key(|(turn, _)| *turn);
+        waiting.into_iter().map(|(_, topic)| topic).collect()
     }
 }

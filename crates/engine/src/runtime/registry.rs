@@ -6,13 +6,18 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use claviger_core::{Caller, EnvironmentName, FunctionId, Revision, Timestamp, subject_token};
+use claviger_core::{Caller, EnvironmentName, FunctionId, Pattern, Revision, Timestamp, subject_token};
 use claviger_crypto::sha256;
 use claviger_store::{Expected, Filter, Record, Stream, Subject};
 use futures_util::StreamExt;
 
 use super::FunctionSpec;
-use crate::{Error, record::function::StoredFunction, shared::Shared};
+use crate::{
+    Error,
+    events::Event,
+    record::{function::StoredFunction, order},
+    shared::Shared,
+};
 
 /// A function as registered last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,10 +28,22 @@ pub struct Function {
     pub spec: FunctionSpec,
     /// When it was last registered with a change.
     pub updated_at: Timestamp,
-    /// When its triggers were registered: earlier events start nothing.
-    pub since: Timestamp,
+    /// When each of its triggers was registered: earlier events start nothing.
+    pub since: Vec<Timestamp>,
     /// The revision of that registration.
     pub revision: Revision,
+}
+
+impl Function {
+    fn since_of(&self, trigger: &Pattern) -> Option<Timestamp> {
+        let at = self.spec.triggers.iter().position(|known| known == trigger)?;
+        self.since.get(at).copied()
+    }
+
+    fn is_started_by(&self, event: &Event) -> bool {
+        let mut triggers = self.spec.triggers.iter().zip(&self.since);
+        triggers.any(|(trigger, since)| trigger.matches(event.name.as_str()) && event.at >= *since)
+    }
 }
 
 type Known = HashMap<EnvironmentName, BTreeMap<FunctionId, Arc<Function>>>;
@@ -78,12 +95,17 @@ impl Registry {
         let corrupt = || Error::Corrupt { stream: "functions", revision: record.revision, what: "it breaks a rule" };
         let stored: StoredFunction = self.shared.verify(Stream::Functions, record)?;
         let spec = stored.read().ok_or_else(corrupt)?;
-        let environment = record.subject.tokens().nth(1).and_then(|name| name.parse().ok()).ok_or_else(corrupt)?;
+        let environment: EnvironmentName =
+            record.subject.tokens().nth(1).and_then(|name| name.parse().ok()).ok_or_else(corrupt)?;
+        let known = self.get(&environment, &spec.id).map_or(Revision::ZERO, |function| function.revision);
+        if known < record.revision {
+            order::check_follows(Stream::Functions, record, known)?;
+        }
         let function = Arc::new(Function {
             environment,
             spec,
             updated_at: Timestamp(stored.at),
-            since: Timestamp(stored.since),
+            since: stored.since.iter().copied().map(Timestamp).collect(),
             revision: record.revision,
         });
         self.known.rcu(|known| {
@@ -105,18 +127,34 @@ impl Registry {
         environment: &EnvironmentName,
         spec: &FunctionSpec,
     ) -> Result<(), Error> {
-        let present = self.get(environment, &spec.id);
-        if present.as_ref().is_some_and(|function| function.spec == *spec) {
-            return Ok(());
-        }
-        let now = self.shared.now();
-        let since = present.filter(|f| f.spec.triggers == spec.triggers).map_or(now, |function| function.since);
         let subject = Subject::new(&["function", environment.as_str(), &subject_token(spec.id.as_str(), sha256)]);
-        let stored = StoredFunction::new(spec, caller.id.clone(), now, since);
-        let append = self.shared.sign(Stream::Functions, subject.clone(), &stored, Expected::Any);
-        let bytes: Arc<[u8]> = append.bytes.clone().into();
-        let revision = self.shared.append(append).await?;
-        self.fold(&Record { subject, revision, stored_at: self.shared.now(), bytes })
+        loop {
+            let present = self.get(environment, &spec.id);
+            if present.as_ref().is_some_and(|function| function.spec == *spec) {
+                return Ok(());
+            }
+            let expected = present.as_ref().map_or(Expected::Absent, |function| Expected::At(function.revision));
+            let now = self.shared.now();
+            // A trigger that stays keeps its instant: an event may be on its way.
+            let known = |trigger| present.as_ref().and_then(|function| function.since_of(trigger)).unwrap_or(now);
+            let since = spec.triggers.iter().map(known).collect();
+            let stored = StoredFunction::new(spec, caller.id.clone(), now, since);
+            let append = self.shared.sign(Stream::Functions, subject.clone(), &stored, expected);
+            let bytes: Arc<[u8]> = append.bytes.clone().into();
+            match self.shared.append(append).await {
+                Ok(revision) => return self.fold(&Record { subject, revision, stored_at: now, bytes }),
+                Err(Error::Store(claviger_store::Error::Conflict { .. })) => self.read(&subject).await?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Catches up with what another worker declared.
+    async fn read(&self, subject: &Subject) -> Result<(), Error> {
+        match self.shared.ledger.last(Stream::Functions, subject).await? {
+            Some(record) => self.fold(&record),
+            None => Err(Error::Bug { what: "a conflict with a record that is not there" }),
+        }
     }
 
     pub(crate) fn get(&self, environment: &EnvironmentName, id: &FunctionId) -> Option<Arc<Function>> {
@@ -128,11 +166,10 @@ impl Registry {
         self.known.load().get(environment).map(|known| known.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// The functions that an event of this name starts.
-    pub(crate) fn triggered(&self, environment: &EnvironmentName, event: &str) -> Vec<Arc<Function>> {
+    /// The functions that an event starts.
+    pub(crate) fn triggered(&self, event: &Event) -> Vec<Arc<Function>> {
         let known = self.known.load();
-        let Some(functions) = known.get(environment) else { return Vec::new() };
-        let starts = |function: &&Arc<Function>| function.spec.triggers.iter().any(|t| t.matches(event));
-        functions.values().filter(starts).cloned().collect()
+        let Some(functions) = known.get(&event.environment) else { return Vec::new() };
+        functions.values().filter(|function| function.is_started_by(event)).cloned().collect()
     }
 }

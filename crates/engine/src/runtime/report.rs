@@ -1,6 +1,6 @@
 //! What a worker reports becomes one journal record.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     Ack, Frame, FrameEnd, FunctionError, JobStep, Json, Made, Outcome, Outgoing, Retryable, Runtime,
@@ -12,10 +12,15 @@ use super::{
 };
 use crate::Error;
 use claviger_core::{
-    Redactor,
-    run::{Again, Body, Command, Ending, Failure, Open, Report, Reported, Run, RunId, StepKind, StepState},
+    Redactor, Revision,
+    run::{
+        Again, Body, Command, Ending, Failure, MAX_STEPS, Open, Refused, Report, Reported, Run, RunId, StepId, StepKind,
+        StepState,
+    },
 };
 
+/// Most bytes of sealed bodies in one record: in base64, with everything else, they fit into the store's limit.
+const MAX_BODIES_BYTES: usize = 640 * 1024;
 /// How long to wait before a frame that the store could not take is tried again.
 const RETRY_STORE: Duration = Duration::from_millis(250);
 
@@ -28,9 +33,9 @@ impl Runtime {
             let _ = session.outbox.send(Outgoing::Cancel { run, fence, reason: CancelReason::Lost });
             return;
         };
-        let mut guard = cell.lock().await;
+        let mut cell = cell.lock().await;
         let answer = loop {
-            match self.store_report(&mut guard, &session, &frame).await {
+            match self.store_report(&mut cell, &session, &frame).await {
                 Err(error) if is_passing(&error) && !session.outbox.is_closed() && !self.shared.stop.is_cancelled() => {
                     tracing::warn!(code = error.code(), %run, "a worker's report could not be stored yet: {error}");
                     tokio::time::sleep(RETRY_STORE).await;
@@ -40,23 +45,25 @@ impl Runtime {
         };
         let outgoing = match answer {
             Ok(ack) => Outgoing::Ack(ack),
-            Err(Error::Lost | Error::RunEnded) => Outgoing::Cancel { run, fence, reason: CancelReason::Lost },
-            Err(error) => Outgoing::Refused { run, error },
+            Err(Error::Lost | Error::RunEnded | Error::RunNotFound) => {
+                // Somebody else went on with the run, or an earlier try was stored without an answer.
+                if is_held(&cell, &session, fence) {
+                    cell.job = None;
+                }
+                Outgoing::Cancel { run, fence, reason: CancelReason::Lost }
+            }
+            Err(error) => Outgoing::Refused { run, fence, error },
         };
         let _ = session.outbox.send(outgoing);
-        drop(guard);
-        self.journal.let_go(run, cell);
     }
 
     async fn store_report(&self, cell: &mut Cell, session: &Session, frame: &Frame) -> Result<Ack, Error> {
-        let held = cell.job.as_ref().filter(|job| job.fence == frame.fence && job.slot.session.id == session.id);
-        let redactor = held.ok_or(Error::Lost)?.redactor.clone();
-        if cell.run.is_none() {
-            // The last try to store ended without an answer: the ledger knows.
-            let environment = held_environment(cell)?;
-            self.journal.fill(cell, &environment, frame.run).await?;
-        }
+        let held = cell.job.as_ref().filter(|_| is_held(cell, session, frame.fence)).ok_or(Error::Lost)?;
+        let (redactor, environment) = (held.redactor.clone(), held.slot.environment().clone());
+        // The last try to store may have ended without an answer: the ledger knows.
+        self.journal.fill(cell, &environment, frame.run).await?;
         let run = cell.run.as_ref().ok_or(Error::Lost)?;
+        check_steps(run, frame)?;
         let sealing = Sealing { runtime: self, run, redactor: &redactor };
         let mut outcomes = Vec::with_capacity(frame.outcomes.len());
         for outcome in &frame.outcomes {
@@ -65,12 +72,14 @@ impl Runtime {
         let ending = frame.ending.as_ref().map(|ending| sealing.ending(ending)).transpose()?;
         let ended = ending.is_some();
         let known_before: Vec<bool> = frame.outcomes.iter().map(|o| run.steps.contains_key(&o.id)).collect();
-        let report = Report { fence: frame.fence, outcomes, ending };
-        if let Some(applied) = self.journal.transition(cell, Command::Report(report), None).await? {
-            if ended {
-                self.drop_job(cell);
+        for report in in_records(frame.fence, outcomes, ending) {
+            let is_end = report.ending.is_some();
+            if let Some(applied) = self.transition(cell, Command::Report(report), None).await? {
+                if is_end {
+                    cell.job = None;
+                }
+                self.perform(&applied, cell);
             }
-            self.perform(&applied, cell);
         }
         let run = cell.run.as_ref().ok_or(Error::Bug { what: "a run without state" })?;
         let steps = self.unknown_to_worker(run, frame, &known_before)?;
@@ -93,8 +102,63 @@ impl Runtime {
     }
 }
 
-fn held_environment(cell: &Cell) -> Result<claviger_core::EnvironmentName, Error> {
-    cell.job.as_ref().map(|job| job.slot.environment().clone()).ok_or(Error::Lost)
+fn is_held(cell: &Cell, session: &Session, fence: Revision) -> bool {
+    cell.job.as_ref().is_some_and(|job| job.fence == fence && job.slot.session.id == session.id)
+}
+
+/// Refuses a frame with too many steps before anything of it is done.
+fn check_steps(run: &Run, frame: &Frame) -> Result<(), Error> {
+    let reported: BTreeSet<&StepId> = frame.outcomes.iter().map(|outcome| &outcome.id).collect();
+    let new = reported.into_iter().filter(|id| !run.steps.contains_key(id)).count();
+    if run.steps.len() + new > MAX_STEPS { Err(Refused::TooManySteps.into()) } else { Ok(()) }
+}
+
+/// The report of a frame, in as many parts as fit into a record each.
+fn in_records(fence: Revision, outcomes: Vec<Reported>, ending: Option<Ending>) -> Vec<Report> {
+    let mut reports = Vec::with_capacity(1);
+    let (mut part, mut length) = (Vec::new(), 0);
+    for outcome in outcomes {
+        let size = state_length(&outcome.state);
+        if length + size > MAX_BODIES_BYTES && !part.is_empty() {
+            reports.push(Report { fence, outcomes: std::mem::take(&mut part), ending: None });
+            length = 0;
+        }
+        length += size;
+        part.push(outcome);
+    }
+    let size = match &ending {
+        Some(Ending::Complete(result)) => result.as_ref().map_or(0, body_length),
+        Some(Ending::Fail { failure, .. }) => failure_length(failure),
+        Some(Ending::Suspend) | None => 0,
+    };
+    if length + size > MAX_BODIES_BYTES && !part.is_empty() {
+        reports.push(Report { fence, outcomes: std::mem::take(&mut part), ending: None });
+    }
+    if !part.is_empty() || ending.is_some() {
+        reports.push(Report { fence, outcomes: part, ending });
+    }
+    reports
+}
+
+fn state_length(state: &StepState) -> usize {
+    match state {
+        StepState::Finished(result) => result.as_ref().map_or(0, body_length),
+        StepState::Failed(failure) => failure_length(failure),
+        StepState::Open(Open::Invoke { input, .. }) => input.as_ref().map_or(0, body_length),
+        StepState::Open(Open::Wait { condition, .. }) => condition.as_ref().map_or(0, |condition| condition.len()),
+        StepState::Open(Open::Sleep { .. }) => 0,
+    }
+}
+
+fn failure_length(failure: &Failure) -> usize {
+    match failure {
+        Failure::Error(body) => body_length(body),
+        _ => 0,
+    }
+}
+
+fn body_length(body: &Body) -> usize {
+    body.sealed.len() + body.view.as_ref().map_or(0, |view| view.len())
 }
 
 /// Turns a worker's words into sealed bodies.
@@ -157,6 +221,9 @@ impl Sealing<'_> {
         let Made::Wait { pattern, condition, timeout } = made else {
             return Err(Error::Bug { what: "not a wait" });
         };
+        if condition.as_ref().is_some_and(|condition| !condition.is_possible()) {
+            return Err(Error::invalid("the path of a `match` is `data`, or begins with `data.`"));
+        }
         let shared = &self.runtime.shared;
         let after = shared.ledger.bounds(claviger_store::Stream::Events).await?.last;
         let condition = match condition {

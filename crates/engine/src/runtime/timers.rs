@@ -1,6 +1,10 @@
 //! Instants at which something is to be looked at again. Held in memory: journals are the truth.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use claviger_core::{EnvironmentName, Revision, Timestamp, run::RunId};
 use parking_lot::Mutex;
@@ -10,14 +14,28 @@ use tokio::sync::Notify;
 #[derive(Clone, Debug)]
 pub(crate) enum Alarm {
     /// A run that time may have made ready.
-    Run(EnvironmentName, RunId),
+    Run(EnvironmentName, RunId, Look),
     /// A job that may have taken too long.
     Job(EnvironmentName, RunId, Revision),
 }
 
+/// How a run is to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// It may be due.
+    Due,
+    /// What its state asks for may not have been done: the store did not answer.
+    Anew,
+}
+
+/// An alarm's place: its instant, and a number that makes it unique.
+type Place = (Timestamp, u64);
+
 #[derive(Default)]
 struct Inner {
-    alarms: BTreeMap<(Timestamp, u64), Alarm>,
+    alarms: BTreeMap<Place, Alarm>,
+    /// The alarm of each run: one is enough, since whoever looks sets the next.
+    runs: HashMap<RunId, Place>,
     made: u64,
 }
 
@@ -28,13 +46,64 @@ pub(crate) struct Timers {
     earlier: Arc<Notify>,
 }
 
+/// The alarm of a job. Dropped, it does not ring.
+pub(crate) struct Deadline {
+    timers: Timers,
+    place: Place,
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        self.timers.inner.lock().alarms.remove(&self.place);
+    }
+}
+
 impl Timers {
-    pub(crate) fn set(&self, at: Timestamp, alarm: Alarm) {
+    /// Has a run looked at then, or earlier if it is to be looked at earlier anyway.
+    pub(crate) fn look_at(&self, at: Timestamp, environment: EnvironmentName, id: RunId, look: Look) {
         let mut inner = self.inner.lock();
+        let mut alarm = Alarm::Run(environment, id, look);
+        if let Some(known) = inner.runs.get(&id).copied() {
+            let is_earlier = known.0 <= at;
+            if is_earlier && look == Look::Due {
+                return;
+            }
+            if let Some(Alarm::Run(environment, _, Look::Anew)) = inner.alarms.remove(&known) {
+                alarm = Alarm::Run(environment, id, Look::Anew);
+            }
+            return self.insert(&mut inner, if is_earlier { known.0 } else { at }, alarm);
+        }
+        self.insert(&mut inner, at, alarm);
+    }
+
+    /// Forgets the alarm of a run that ended.
+    pub(crate) fn forget(&self, id: RunId) {
+        let mut inner = self.inner.lock();
+        if let Some(place) = inner.runs.remove(&id) {
+            inner.alarms.remove(&place);
+        }
+    }
+
+    /// Ends a job then, unless the deadline is dropped before.
+    pub(crate) fn end_job_at(
+        &self,
+        at: Timestamp,
+        (environment, id, fence): (EnvironmentName, RunId, Revision),
+    ) -> Deadline {
+        let mut inner = self.inner.lock();
+        self.insert(&mut inner, at, Alarm::Job(environment, id, fence));
+        let place = (at, inner.made);
+        Deadline { timers: self.clone(), place }
+    }
+
+    fn insert(&self, inner: &mut Inner, at: Timestamp, alarm: Alarm) {
         inner.made += 1;
-        let key = (at, inner.made);
-        inner.alarms.insert(key, alarm);
-        if inner.alarms.first_key_value().is_some_and(|(first, _)| *first == key) {
+        let place = (at, inner.made);
+        if let Alarm::Run(_, id, _) = &alarm {
+            inner.runs.insert(*id, place);
+        }
+        inner.alarms.insert(place, alarm);
+        if inner.alarms.first_key_value().is_some_and(|(first, _)| *first == place) {
             self.earlier.notify_one();
         }
     }
@@ -43,7 +112,13 @@ impl Timers {
     pub(crate) fn due(&self, now: Timestamp) -> Vec<Alarm> {
         let mut inner = self.inner.lock();
         let later = inner.alarms.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
-        std::mem::replace(&mut inner.alarms, later).into_values().collect()
+        let due: Vec<Alarm> = std::mem::replace(&mut inner.alarms, later).into_values().collect();
+        for alarm in &due {
+            if let Alarm::Run(_, id, _) = alarm {
+                inner.runs.remove(id);
+            }
+        }
+        due
     }
 
     /// Waits until an alarm may be due. Looks at the clock at least every second, so that a wall clock
@@ -55,5 +130,52 @@ impl Timers {
             () = tokio::time::sleep(pause) => {}
             () = self.earlier.notified() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env() -> EnvironmentName {
+        "default".parse().expect("a name")
+    }
+
+    const RUN: RunId = RunId([1; 16]);
+
+    #[test]
+    fn a_run_has_one_alarm_the_earliest() {
+        let timers = Timers::default();
+        timers.look_at(Timestamp(20), env(), RUN, Look::Due);
+        timers.look_at(Timestamp(10), env(), RUN, Look::Due);
+        timers.look_at(Timestamp(30), env(), RUN, Look::Due);
+        assert!(timers.due(Timestamp(9)).is_empty());
+        assert_eq!(timers.due(Timestamp(40)).len(), 1);
+        timers.look_at(Timestamp(50), env(), RUN, Look::Due);
+        timers.forget(RUN);
+        assert!(timers.due(Timestamp(60)).is_empty());
+    }
+
+    #[test]
+    fn a_doubt_is_kept_whichever_alarm_is_earlier() {
+        for (first, second) in [((10, Look::Anew), (20, Look::Due)), ((20, Look::Anew), (10, Look::Due))] {
+            for pair in [[first, second], [second, first]] {
+                let timers = Timers::default();
+                for (at, look) in pair {
+                    timers.look_at(Timestamp(at), env(), RUN, look);
+                }
+                assert!(matches!(timers.due(Timestamp(10))[..], [Alarm::Run(_, _, Look::Anew)]), "{pair:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_alarm_of_a_job_goes_with_its_deadline() {
+        let timers = Timers::default();
+        let deadline = timers.end_job_at(Timestamp(10), (env(), RUN, Revision(1)));
+        let other = timers.end_job_at(Timestamp(10), (env(), RUN, Revision(2)));
+        drop(deadline);
+        assert!(matches!(timers.due(Timestamp(10))[..], [Alarm::Job(_, _, Revision(2))]));
+        drop(other);
     }
 }

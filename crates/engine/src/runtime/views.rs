@@ -6,6 +6,7 @@ use claviger_core::{
     Caller, EnvironmentName, FunctionId, Permission, Revision, SecretName, Timestamp,
     run::{Command, Delivery, End, Failure, Open, Phase, Run, RunId, StepKind, StepState},
 };
+use tokio::sync::broadcast;
 
 use super::{
     Function, FunctionError, Json, Runtime,
@@ -13,9 +14,13 @@ use super::{
     fold::Listed,
     frames::CancelReason,
     jobs::{plain_error, run_of},
+    journal::Cell,
     pool::Topic,
 };
 use crate::{Error, Page, record::summary::Status};
+
+/// How often runs that somebody waits for are looked at without any news.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A run, as a list shows it.
 #[derive(Clone, Debug)]
@@ -132,7 +137,11 @@ impl Runtime {
     ///
     /// # Errors
     /// [`Error::Denied`].
-    pub async fn functions(&self, caller: &Caller, environment: &EnvironmentName) -> Result<Vec<ServedFunction>, Error> {
+    pub async fn functions(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<ServedFunction>, Error> {
         self.access.authorize(caller, Permission::FunctionList, environment).await?;
         let info = |function: Arc<Function>| {
             let topic = Topic { environment: environment.clone(), function: function.spec.id.clone() };
@@ -198,12 +207,18 @@ impl Runtime {
         if reason.as_ref().is_some_and(|reason| reason.len() > 1_000) {
             return Err(Error::invalid("a reason has at most 1,000 bytes"));
         }
-        self.with_run(environment, id, async |runtime, cell| {
-            runtime.change(cell, Command::Cancel { by: caller.id.clone(), reason }).await?;
-            runtime.stop_job(cell, id, CancelReason::Cancelled);
-            runtime.detail(cell.run.as_ref().ok_or(Error::RunNotFound)?)
-        })
-        .await
+        let (runtime, environment, by) = (self.clone(), environment.clone(), caller.id.clone());
+        // A task of its own: who asked may go away in the middle of it.
+        let cancelled = self.shared.tasks.spawn(async move {
+            let command = Command::Cancel { by, reason };
+            let cancel = async |runtime: &Runtime, cell: &mut Cell| {
+                runtime.change(cell, command).await?;
+                runtime.stop_job(cell, CancelReason::Cancelled);
+                runtime.detail(cell.run.as_ref().ok_or(Error::RunNotFound)?)
+            };
+            runtime.with_run(&environment, id, cancel).await
+        });
+        cancelled.await.map_err(|_| Error::Bug { what: "a run could not be cancelled" })?
     }
 
     /// The runs that an event started. Waits until all have ended, at most so long.
@@ -220,22 +235,36 @@ impl Runtime {
         self.access.authorize(caller, Permission::RunList, environment).await?;
         let deadline = tokio::time::Instant::now() + patience;
         let (mut ended, mut dispatched) = (self.ended.subscribe(), self.progress.events.subscribe());
-        loop {
-            let is_dispatched = *dispatched.borrow_and_update() >= revision;
-            ended.borrow_and_update();
-            let runs = self.started_by(environment, event_id).await?;
-            let is_over = is_dispatched && runs.iter().all(Run::has_ended);
-            if is_over || tokio::time::Instant::now() >= deadline || self.shared.stop.is_cancelled() {
-                let runs = runs.iter().map(|run| self.detail(run)).collect::<Result<_, _>>()?;
-                return Ok(EventRuns { dispatched: is_dispatched, runs });
-            }
-            tokio::select! {
-                _ = ended.changed() => {}
-                _ = dispatched.changed() => {}
-                () = tokio::time::sleep_until(deadline) => {}
-                () = self.shared.stop.cancelled() => {}
+        let wait = tokio::time::timeout_at(deadline, dispatched.wait_for(|reached| *reached >= revision));
+        let is_dispatched = matches!(self.shared.stop.run_until_cancelled(wait).await, Some(Ok(Ok(_))));
+        // From here on there is none to come.
+        let mut runs = self.started_by(environment, event_id).await?;
+        while is_dispatched && !runs.iter().all(Run::has_ended) {
+            let news = self.news_of(&runs, &mut ended);
+            let Some(Ok(())) = self.shared.stop.run_until_cancelled(tokio::time::timeout_at(deadline, news)).await
+            else {
+                break;
+            };
+            for run in runs.iter_mut().filter(|run| !run.has_ended()) {
+                *run = self.journal.load(environment, run.id).await?.ok_or(Error::RunNotFound)?;
             }
         }
+        let runs = runs.iter().map(|run| self.detail(run)).collect::<Result<_, _>>()?;
+        Ok(EventRuns { dispatched: is_dispatched, runs })
+    }
+
+    /// Waits until one of the runs may have ended.
+    async fn news_of(&self, runs: &[Run], ended: &mut broadcast::Receiver<RunId>) {
+        let end = async {
+            loop {
+                match ended.recv().await {
+                    Ok(id) if runs.iter().all(|run| run.id != id) => {}
+                    _ => return,
+                }
+            }
+        };
+        // Ends on other servers are not told.
+        let _ = tokio::time::timeout(LOOK_AGAIN, end).await;
     }
 
     async fn started_by(&self, environment: &EnvironmentName, event_id: &str) -> Result<Vec<Run>, Error> {

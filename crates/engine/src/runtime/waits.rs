@@ -1,9 +1,22 @@
 //! Open steps that wait for events.
+//!
+//! A wait names the revision of the event stream after which it looks, and may begin to be watched later: after a restart,
+//! much later. So it is first looked for in the ledger, together with all others that are new, and joins those that the
+//! dispatcher asks once the ledger was read as far as the dispatcher has come. Each is given to one event only, the first
+//! that fits.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    cell::OnceCell,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use claviger_core::{EnvironmentName, Pattern, Revision, Timestamp, run::RunId, run::StepId};
+use claviger_core::{
+    EnvironmentName, Pattern, Revision, Timestamp,
+    run::{Run, RunId, StepId, StepState},
+};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::Condition;
 use crate::events::{Event, Source};
@@ -23,8 +36,8 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Whether the event is what the step waits for.
-    pub(crate) fn fits(&self, event: &Event) -> bool {
+    /// Whether the event, whose data is decoded at most once, is what the step waits for.
+    fn fits(&self, event: &Event, data: &OnceCell<Option<serde_json::Value>>) -> bool {
         let is_later = match event.source {
             Source::Event => event.revision > self.after,
             Source::System => event.at >= self.since,
@@ -32,19 +45,26 @@ impl Watch {
         is_later
             && event.environment == self.environment
             && self.pattern.matches(event.name.as_str())
-            && self.condition.as_ref().is_none_or(|condition| condition.holds(event.data.get()))
+            && self.condition.as_ref().is_none_or(|condition| {
+                let data = data.get_or_init(|| serde_json::from_str(event.data.get()).ok());
+                data.as_ref().is_some_and(|data| condition.holds(data))
+            })
     }
 }
 
 impl Condition {
-    /// Whether it holds for an event's data, given as JSON text.
-    pub(crate) fn holds(&self, data: &str) -> bool {
-        let Ok(data) = serde_json::from_str::<serde_json::Value>(data) else { return false };
+    /// Whether it can hold for any event: its path begins at `data`.
+    pub(crate) fn is_possible(&self) -> bool {
+        self.path.split('.').next() == Some("data")
+    }
+
+    /// Whether it holds for an event's data.
+    fn holds(&self, data: &serde_json::Value) -> bool {
         let mut segments = self.path.split('.');
         if segments.next() != Some("data") {
             return false;
         }
-        let mut place = &data;
+        let mut place = data;
         for segment in segments {
             let member = match place {
                 serde_json::Value::Array(items) => segment.parse::<usize>().ok().and_then(|at| items.get(at)),
@@ -57,63 +77,171 @@ impl Condition {
     }
 }
 
+fn is_exact(pattern: &Pattern) -> bool {
+    !pattern.as_str().split('.').any(|segment| matches!(segment, "*" | ">"))
+}
+
+/// Names a watch.
+type Key = (RunId, StepId);
+
+/// Some watches, found by what they wait for.
+#[derive(Default)]
+struct Set {
+    watches: HashMap<RunId, HashMap<StepId, Watch>>,
+    /// Those for one exact name.
+    exact: HashMap<(EnvironmentName, Arc<str>), HashSet<Key>>,
+    /// Those with `*` or `>`.
+    open: HashMap<EnvironmentName, HashSet<Key>>,
+}
+
+impl Set {
+    fn add(&mut self, watch: Watch) {
+        let key = (watch.run, watch.step.clone());
+        let environment = watch.environment.clone();
+        let keys = match is_exact(&watch.pattern) {
+            true => self.exact.entry((environment, watch.pattern.as_str().into())).or_default(),
+            false => self.open.entry(environment).or_default(),
+        };
+        keys.insert(key);
+        self.watches.entry(watch.run).or_default().insert(watch.step.clone(), watch);
+    }
+
+    fn has(&self, watch: &Watch) -> bool {
+        self.watches.get(&watch.run).is_some_and(|of_run| of_run.contains_key(&watch.step))
+    }
+
+    fn remove(&mut self, (run, step): &Key) -> Option<Watch> {
+        let of_run = self.watches.get_mut(run)?;
+        let watch = of_run.remove(step)?;
+        if of_run.is_empty() {
+            self.watches.remove(run);
+        }
+        let key = (*run, step.clone());
+        if is_exact(&watch.pattern) {
+            let name = (watch.environment.clone(), Arc::from(watch.pattern.as_str()));
+            forget(&mut self.exact, &name, &key);
+        } else {
+            forget(&mut self.open, &watch.environment, &key);
+        }
+        Some(watch)
+    }
+
+    /// The watches that an event answers, removed.
+    fn take(&mut self, event: &Event, data: &OnceCell<Option<serde_json::Value>>) -> Vec<Watch> {
+        if self.watches.is_empty() {
+            return Vec::new();
+        }
+        let exact = self.exact.get(&(event.environment.clone(), event.name.as_str().into()));
+        let candidates = exact.into_iter().chain(self.open.get(&event.environment)).flatten();
+        let fits = |(run, step): &&Key| self.watches[run][step].fits(event, data);
+        let fitting: Vec<Key> = candidates.filter(fits).cloned().collect();
+        fitting.iter().filter_map(|key| self.remove(key)).collect()
+    }
+
+    fn retain_of(&mut self, run: RunId, is_kept: impl Fn(&StepId) -> bool) {
+        let Some(of_run) = self.watches.get(&run) else { return };
+        let gone: Vec<Key> = of_run.keys().filter(|step| !is_kept(step)).map(|step| (run, step.clone())).collect();
+        for key in &gone {
+            self.remove(key);
+        }
+    }
+}
+
+fn forget<N: std::hash::Hash + Eq>(index: &mut HashMap<N, HashSet<Key>>, name: &N, key: &Key) {
+    if let Some(keys) = index.get_mut(name) {
+        keys.remove(key);
+        if keys.is_empty() {
+            index.remove(name);
+        }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
-    /// Watches for one exact name.
-    exact: HashMap<(EnvironmentName, Arc<str>), Vec<Watch>>,
-    /// Watches with `*` or `>`.
-    open: HashMap<EnvironmentName, Vec<Watch>>,
+    /// To be looked for in the ledger.
+    fresh: Set,
+    /// Being looked for in the ledger.
+    sought: Set,
+    /// The dispatcher asks these.
+    live: Set,
+    /// How far the dispatcher has come in the event stream.
+    seen: Revision,
+}
+
+impl Inner {
+    fn sets(&mut self) -> [&mut Set; 3] {
+        [&mut self.fresh, &mut self.sought, &mut self.live]
+    }
 }
 
 /// The watches of this process.
 #[derive(Clone, Default)]
 pub(crate) struct Waits {
     inner: Arc<Mutex<Inner>>,
-}
-
-fn is_exact(pattern: &Pattern) -> bool {
-    !pattern.as_str().split('.').any(|segment| matches!(segment, "*" | ">"))
+    /// Told when there is a fresh watch.
+    pub(crate) added: Arc<Notify>,
 }
 
 impl Waits {
     pub(crate) fn add(&self, watch: Watch) {
         let mut inner = self.inner.lock();
-        let list = if is_exact(&watch.pattern) {
-            inner.exact.entry((watch.environment.clone(), watch.pattern.as_str().into())).or_default()
-        } else {
-            inner.open.entry(watch.environment.clone()).or_default()
+        if inner.sets().iter().all(|set| !set.has(&watch)) {
+            inner.fresh.add(watch);
+            self.added.notify_one();
+        }
+    }
+
+    /// Forgets the watches of a run's steps that do not wait any more.
+    pub(crate) fn keep_open(&self, run: &Run) {
+        let is_open = |step: &StepId| {
+            let step = run.steps.get(step);
+            !run.has_ended() && step.is_some_and(|step| matches!(step.state, StepState::Open(_)))
         };
-        if !list.iter().any(|known| known.run == watch.run && known.step == watch.step) {
-            list.push(watch);
+        for set in self.inner.lock().sets() {
+            set.retain_of(run.id, is_open);
         }
     }
 
-    /// Forgets a watch that is answered or moot.
-    pub(crate) fn remove(&self, watch: &Watch) {
+    /// The watches that an event answers. Asked by the dispatcher, in the order of each stream. They are forgotten: the
+    /// caller answers them.
+    pub(crate) fn take(&self, event: &Event) -> Vec<Watch> {
+        let data = OnceCell::new();
         let mut inner = self.inner.lock();
-        let is_other = |known: &Watch| known.run != watch.run || known.step != watch.step;
-        if is_exact(&watch.pattern) {
-            let key = (watch.environment.clone(), Arc::from(watch.pattern.as_str()));
-            if let Some(list) = inner.exact.get_mut(&key) {
-                list.retain(is_other);
-                if list.is_empty() {
-                    inner.exact.remove(&key);
-                }
+        match event.source {
+            Source::Event => {
+                inner.seen = inner.seen.max(event.revision);
+                inner.live.take(event, &data)
             }
-        } else if let Some(list) = inner.open.get_mut(&watch.environment) {
-            list.retain(is_other);
+            // Not looked for in the ledger.
+            Source::System => inner.sets().into_iter().flat_map(|set| set.take(event, &data)).collect(),
         }
     }
 
-    /// The watches that an event answers.
-    pub(crate) fn answered(&self, event: &Event) -> Vec<Watch> {
-        let inner = self.inner.lock();
-        if inner.exact.is_empty() && inner.open.is_empty() {
-            return Vec::new();
+    /// Begins to look for the fresh watches, and those still sought. Answers from where; `None` when there are none.
+    pub(crate) fn seek(&self) -> Option<Revision> {
+        let mut inner = self.inner.lock();
+        let fresh = std::mem::take(&mut inner.fresh);
+        for watch in fresh.watches.into_values().flat_map(HashMap::into_values) {
+            inner.sought.add(watch);
         }
-        let exact = inner.exact.get(&(event.environment.clone(), event.name.as_str().into()));
-        let open = inner.open.get(&event.environment);
-        let candidates = exact.into_iter().chain(open).flatten();
-        candidates.filter(|watch| watch.fits(event)).cloned().collect()
+        inner.sought.watches.values().flat_map(HashMap::values).map(|watch| watch.after).min()
+    }
+
+    /// The sought watches that an event of the ledger answers, forgotten as with [`Waits::take`].
+    pub(crate) fn take_sought(&self, event: &Event) -> Vec<Watch> {
+        self.inner.lock().sought.take(event, &OnceCell::new())
+    }
+
+    /// Ends the search, if the ledger was read as far as the dispatcher has come.
+    pub(crate) fn have_sought(&self, until: Revision) -> bool {
+        let mut inner = self.inner.lock();
+        if inner.seen > until {
+            return false;
+        }
+        let sought = std::mem::take(&mut inner.sought);
+        for watch in sought.watches.into_values().flat_map(HashMap::into_values) {
+            inner.live.add(watch);
+        }
+        true
     }
 }

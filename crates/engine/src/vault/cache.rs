@@ -83,6 +83,12 @@ impl SecretCache {
         }
     }
 
+    /// The revision of the record that is kept of a secret.
+    pub(crate) fn last(&self, subject: &Subject) -> Option<Revision> {
+        let mut state = self.state.write();
+        state.entries.get_mut(subject)?.as_ref().map(|kept| kept.stored.last)
+    }
+
     /// Forgets a secret: the next read asks the ledger.
     pub(crate) fn forget(&self, subject: &Subject) {
         let mut state = self.state.write();

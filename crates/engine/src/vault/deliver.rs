@@ -144,7 +144,7 @@ impl Vault {
             values.push((name, version, value));
         }
         let hold = self.shared.live.hold(&masked);
-        let redactor = self.redactors.of(versions, &masked);
+        let redactor = self.redactors.of(versions, &hold);
         if audited_at.is_some() {
             self.audit.count_delivery();
         }

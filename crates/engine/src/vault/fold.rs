@@ -12,7 +12,10 @@ use super::{SecretMetadata, cache::SecretCache};
 use crate::{
     Error,
     follow::follow,
-    record::secret::{MetadataForm, StoredSecret},
+    record::{
+        order,
+        secret::{MetadataForm, StoredSecret},
+    },
     shared::Shared,
 };
 
@@ -104,17 +107,18 @@ impl Fold {
         let mut ops = Vec::with_capacity(records.len());
         let mut erase = Vec::new();
         for record in records {
-            match StoredSecret::read(&self.shared.keyring, record) {
+            match self.read(record).await {
                 Ok(read) => {
                     erase.extend_from_slice(&read.erase);
                     ops.push(op(&read));
                     self.announce(record, Arc::new(read));
                 }
-                Err(error) => {
+                Err(error @ Error::Corrupt { .. }) => {
                     tracing::error!(%error, subject = %record.subject, "a secret's record is damaged");
                     ops.extend(damaged(record));
                     self.cache.forget(&record.subject);
                 }
+                Err(error) => return Err(error),
             }
         }
         // Erased before the fold has passed: a server that dies here does it again.
@@ -124,6 +128,18 @@ impl Fold {
         self.shared.index.write(NAME, ops, BTreeMap::from([(Stream::Secrets, last)])).await?;
         self.note_progress(last);
         Ok(())
+    }
+
+    /// Reads a record. One that was put back is damage. What this server wrote itself, or has a successor of in memory, need
+    /// not be looked up.
+    async fn read(&self, record: &Record) -> Result<StoredSecret, Error> {
+        let read = StoredSecret::read(&self.shared.keyring, record)?;
+        let kept = self.cache.last(&record.subject);
+        let is_known = kept.is_some_and(|kept| kept == record.revision || Some(kept) == order::before(record));
+        if !is_known {
+            order::check_place(&*self.shared.ledger, Stream::Secrets, record).await?;
+        }
+        Ok(read)
     }
 
     fn announce(&self, record: &Record, read: Arc<StoredSecret>) {

@@ -19,7 +19,7 @@ use claviger_core::{
     EnvironmentName, Revision, Scope, SecretName, SecretValue,
     secret::{Action, Secret},
 };
-use claviger_store::Subject;
+use claviger_store::{Stream, Subject};
 use tokio::sync::{broadcast, watch};
 
 pub use deliver::{Delivered, Prepared, Request};
@@ -29,7 +29,10 @@ use crate::{
     Error,
     access::Access,
     audit::Audit,
-    record::secret::{StoredSecret, subject},
+    record::{
+        order,
+        secret::{StoredSecret, subject},
+    },
     shared::Shared,
 };
 
@@ -119,8 +122,12 @@ impl Vault {
     /// The last record of a secret, from the ledger.
     async fn fetch_stored(&self, subject: &Subject) -> Result<Option<Arc<StoredSecret>>, Error> {
         let ticket = self.cache.ticket();
-        let record = self.shared.ledger.last(claviger_store::Stream::Secrets, subject).await?;
-        let read = record.map(|record| StoredSecret::read(&self.shared.keyring, &record)).transpose()?.map(Arc::new);
+        let record = self.shared.ledger.last(Stream::Secrets, subject).await?;
+        let read = record.as_ref().map(|record| StoredSecret::read(&self.shared.keyring, record)).transpose()?;
+        if let Some(record) = &record {
+            order::check_place(&*self.shared.ledger, Stream::Secrets, record).await?;
+        }
+        let read = read.map(Arc::new);
         self.cache.fill(ticket, subject, read.clone());
         Ok(read)
     }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::fresh::Fresh;
-use crate::{live::KEPT_AFTER, shared::Shared};
+use crate::{LiveHold, live::KEPT_AFTER, shared::Shared};
 
 /// Sets kept, at least.
 const CAPACITY: usize = 256;
@@ -32,8 +32,8 @@ impl Default for Redactors {
 }
 
 impl Redactors {
-    /// The redactor of these versions, whose values are given.
-    pub(super) fn of(&self, versions: Versions, values: &[(Mask, Arc<SecretValue>)]) -> Redactor {
+    /// The redactor of these versions, whose values are held.
+    pub(super) fn of(&self, versions: Versions, held: &LiveHold) -> Redactor {
         let now = Instant::now();
         let known = {
             let mut kept = self.kept.lock();
@@ -44,7 +44,7 @@ impl Redactors {
             known
         };
         known.unwrap_or_else(|| {
-            let redactor = build(values);
+            let redactor = held.redactor();
             self.kept.lock().insert(versions, (redactor.clone(), now));
             redactor
         })

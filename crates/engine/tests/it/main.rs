@@ -1,6 +1,7 @@
 //! The engine as its users see it, over real backends.
 
 mod access;
+mod attacks;
 mod audit;
 mod canary;
 mod damage;

@@ -2,6 +2,7 @@
 
 mod cable;
 mod crashes;
+mod reseal;
 mod runs;
 mod secrets;
 mod steps;

@@ -22,7 +22,7 @@ use crate::cable::Cable;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Long enough for anything that happens at all; waited out only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);

@@ -21,7 +21,9 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 /// How soon an idle subscription ends whose API key was revoked.
 const LOOK_AT_KEY_EVERY: Duration = Duration::from_secs(1);
 
-/// Follows events. Frames: `ready` with the cursor of now; `event` with an Event; `gap` with a Gap, where events may be
+/// Follows events.
+///
+/// Frames: `ready` with the cursor of now; `event` with an Event; `gap` with a Gap, where events may be
 /// missing. The `id` of each is the cursor to come back with. Ends when the server stops: connect again.
 #[utoipa::path(
     get, path = "/v1/environments/{env}/subscribe", tag = "events",

@@ -18,7 +18,9 @@ use crate::{
 /// Bytes gathered before they are written without waiting for a flush.
 const WRITE_BUFFER: usize = 64 * 1024;
 
-/// Connects a worker: a WebSocket with the subprotocol `claviger.worker.v1`, under a `runtime` key. The frames are in
+/// Connects a worker.
+///
+/// A WebSocket with the subprotocol `claviger.worker.v1`, under a `runtime` key. The frames are in
 /// `spec/worker-protocol.md`.
 #[utoipa::path(
     get, path = "/v1/worker", tag = "runs",
@@ -50,7 +52,8 @@ pub(crate) async fn connect_worker(
     }
     let open = app.workers.token();
     Ok(upgrade.on_upgrade(async move |socket| {
-        worker::run(socket, app, caller).await;
+        let abort = app.abort.clone();
+        abort.run_until_cancelled(worker::run(socket, app, caller)).await;
         drop(open);
     }))
 }

@@ -30,7 +30,7 @@ pub(super) enum Undecoded {
     /// Run or fence are not of our making, so no claim of this worker's.
     Lost { run: String, fence: String },
     /// An outcome breaks a rule.
-    Refused { run: RunId, error: Error },
+    Refused { run: RunId, fence: Revision, error: Error },
 }
 
 /// What `hello` declares.
@@ -66,11 +66,11 @@ fn retry(declared: Retry) -> run::Retry {
 
 /// A frame about a run.
 pub(super) fn frame(kind: Kind, frame: RunFrame) -> Result<Frame, Undecoded> {
-    let (Ok(run), Ok(fence)) = (frame.run.parse::<RunId>(), frame.fence.parse::<u64>()) else {
+    let (Ok(run), Ok(fence)) = (frame.run.parse::<RunId>(), frame.fence.parse::<u64>().map(Revision)) else {
         return Err(Undecoded::Lost { run: frame.run, fence: frame.fence });
     };
     let outcomes = frame.outcomes.into_iter().map(outcome).collect::<Result<_, _>>();
-    let outcomes = outcomes.map_err(|error| Undecoded::Refused { run, error })?;
+    let outcomes = outcomes.map_err(|error| Undecoded::Refused { run, fence, error })?;
     let ending = match kind {
         Kind::Step => None,
         Kind::Suspend => Some(FrameEnd::Suspend),
@@ -84,7 +84,7 @@ pub(super) fn frame(kind: Kind, frame: RunFrame) -> Result<Frame, Undecoded> {
             },
         }),
     };
-    Ok(Frame { run, fence: Revision(fence), outcomes, ending })
+    Ok(Frame { run, fence, outcomes, ending })
 }
 
 fn outcome(outcome: Outcome) -> Result<runtime::Outcome, Error> {

@@ -41,7 +41,7 @@ pub(super) fn outgoing(outgoing: &Outgoing) -> String {
         Outgoing::Cancel { run, fence, reason } => {
             text(&ToWorker::Cancel { run: run.to_string(), fence: fence.to_string(), reason: reason.as_str() })
         }
-        Outgoing::Refused { run, error } => refused(run.to_string(), error),
+        Outgoing::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), error),
         Outgoing::Drain => text(&ToWorker::Drain),
     }
 }
@@ -53,9 +53,10 @@ pub(super) fn reply(reply: Reply) -> String {
             code: "unknown_frame",
             detail: claviger_api::worker::FrameError::UnknownType.to_string(),
             run: None,
+            fence: None,
         }),
         Reply::Lost { run, fence } => text(&ToWorker::Cancel { run, fence, reason: "lost" }),
-        Reply::Refused { run, error } => refused(run.to_string(), &error),
+        Reply::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), &error),
     }
 }
 
@@ -63,8 +64,8 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn refused(run: String, error: &claviger_engine::Error) -> String {
-    text(&ToWorker::Error { code: error.code(), detail: error.to_string(), run: Some(run) })
+fn refused((run, fence): (String, String), error: &claviger_engine::Error) -> String {
+    text(&ToWorker::Error { code: error.code(), detail: error.to_string(), run: Some(run), fence: Some(fence) })
 }
 
 fn job(job: &runtime::Job) -> Job<'_> {

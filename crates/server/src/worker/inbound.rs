@@ -4,7 +4,7 @@ use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
 use claviger_api::worker::{FrameError, FromWorker, Hello, PROTOCOL, RunFrame};
 use claviger_engine::runtime::Connection;
 use futures_util::{StreamExt, stream::SplitStream};
-use tokio::{sync::mpsc::UnboundedSender, time::timeout};
+use tokio::{sync::mpsc::Sender, time::timeout};
 
 use super::{
     decode::{self, Kind, Undecoded},
@@ -33,22 +33,27 @@ impl Inbound {
         }
     }
 
-    /// Takes frames until the connection ends or has to.
-    pub(super) async fn follow(&mut self, connection: &Connection, replies: &UnboundedSender<Reply>) -> Closing {
+    /// Takes frames until the connection ends or has to. What the session answers by itself goes to the sender.
+    pub(super) async fn follow(&mut self, connection: &Connection, replies: &Sender<Reply>) -> Closing {
         loop {
             let text = match timeout(SILENT_FOR, self.text()).await {
                 Ok(Ok(text)) => text,
                 Ok(Err(closing)) => return closing,
                 Err(_) => return Closing::protocol("timeout", "nothing was heard of the worker for too long"),
             };
-            match FromWorker::parse(&text) {
-                Ok(frame) => {
-                    if let Err(closing) = take(frame, connection, replies) {
-                        return closing;
-                    }
-                }
-                Err(FrameError::UnknownType) => reply(replies, Reply::UnknownFrame),
-                Err(error) => return Closing::protocol("invalid_request", error.to_string()),
+            let reply = match FromWorker::parse(&text) {
+                Ok(frame) => take(frame, connection),
+                Err(FrameError::UnknownType) => Ok(Some(Reply::UnknownFrame)),
+                Err(error) => Err(Closing::protocol("invalid_request", error.to_string())),
+            };
+            match reply {
+                Ok(None) => {}
+                // A worker that does not read what it is answered is not listened to either.
+                Ok(Some(reply)) => match timeout(SILENT_FOR, replies.send(reply)).await {
+                    Ok(Ok(())) => {}
+                    _ => return Closing::GONE,
+                },
+                Err(closing) => return closing,
             }
         }
     }
@@ -70,31 +75,32 @@ impl Inbound {
     }
 }
 
-fn take(frame: FromWorker, connection: &Connection, replies: &UnboundedSender<Reply>) -> Result<(), Closing> {
-    match frame {
+fn take(frame: FromWorker, connection: &Connection) -> Result<Option<Reply>, Closing> {
+    let reply = match frame {
         FromWorker::Hello(_) => return Err(Closing::protocol("invalid_request", "`hello` was said already")),
-        FromWorker::Step(frame) => submit(Kind::Step, frame, connection, replies),
-        FromWorker::Suspend(frame) => submit(Kind::Suspend, frame, connection, replies),
-        FromWorker::Complete(frame) => submit(Kind::Complete, frame, connection, replies),
-        FromWorker::Fail(frame) => submit(Kind::Fail, frame, connection, replies),
+        FromWorker::Step(frame) => submit(Kind::Step, frame, connection),
+        FromWorker::Suspend(frame) => submit(Kind::Suspend, frame, connection),
+        FromWorker::Complete(frame) => submit(Kind::Complete, frame, connection),
+        FromWorker::Fail(frame) => submit(Kind::Fail, frame, connection),
         FromWorker::Heartbeat => {
             connection.heartbeat();
-            reply(replies, Reply::Heartbeat);
+            Some(Reply::Heartbeat)
         }
-        FromWorker::Drain => connection.drain(),
-    }
-    Ok(())
+        FromWorker::Drain => {
+            connection.drain();
+            None
+        }
+    };
+    Ok(reply)
 }
 
-fn submit(kind: Kind, frame: RunFrame, connection: &Connection, replies: &UnboundedSender<Reply>) {
+fn submit(kind: Kind, frame: RunFrame, connection: &Connection) -> Option<Reply> {
     match decode::frame(kind, frame) {
-        Ok(frame) => connection.submit(frame),
-        Err(Undecoded::Lost { run, fence }) => reply(replies, Reply::Lost { run, fence }),
-        Err(Undecoded::Refused { run, error }) => reply(replies, Reply::Refused { run, error }),
+        Ok(frame) => {
+            connection.submit(frame);
+            None
+        }
+        Err(Undecoded::Lost { run, fence }) => Some(Reply::Lost { run, fence }),
+        Err(Undecoded::Refused { run, fence, error }) => Some(Reply::Refused { run, fence, error }),
     }
-}
-
-/// The receiver lives as long as the session.
-fn reply(replies: &UnboundedSender<Reply>, what: Reply) {
-    let _ = replies.send(what);
 }

@@ -5,15 +5,15 @@ use std::time::Duration;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use bytes::Bytes;
 use claviger_api::worker::{PROTOCOL, ToWorker};
-use claviger_core::{FunctionId, run::RunId};
+use claviger_core::{FunctionId, Revision, run::RunId};
 use claviger_engine::{
     Error,
     runtime::{Connection, HEARTBEAT_EVERY, LEASE, Outgoing},
 };
 use futures_util::{SinkExt, stream::SplitSink};
 use tokio::{
-    sync::mpsc::UnboundedReceiver,
-    time::{Instant, sleep_until},
+    sync::mpsc::{Receiver, UnboundedReceiver},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroize;
@@ -38,7 +38,7 @@ pub(super) enum Reply {
     /// The claim that a frame names cannot be one of ours.
     Lost { run: String, fence: String },
     /// A frame breaks a rule.
-    Refused { run: RunId, error: Error },
+    Refused { run: RunId, fence: Revision, error: Error },
 }
 
 /// Why writing stopped.
@@ -53,13 +53,13 @@ pub(super) enum Stopped {
 /// The writing half of a worker's connection. Whatever is waiting is written together, with one flush.
 pub(super) struct Outbound {
     sink: SplitSink<WebSocket, Message>,
-    replies: UnboundedReceiver<Reply>,
+    replies: Receiver<Reply>,
     /// The first frame.
     opening: Option<String>,
 }
 
 impl Outbound {
-    pub(super) fn new(sink: SplitSink<WebSocket, Message>, replies: UnboundedReceiver<Reply>) -> Outbound {
+    pub(super) fn new(sink: SplitSink<WebSocket, Message>, replies: Receiver<Reply>) -> Outbound {
         Outbound { sink, replies, opening: None }
     }
 
@@ -93,12 +93,15 @@ impl Outbound {
         };
         match stopped {
             Stopped::Gone => Stopped::Gone,
-            Stopped::Drained => self.drain(connection, jobs).await,
+            Stopped::Drained => {
+                connection.drain();
+                timeout(DRAIN_WITHIN, self.drain(connection, jobs)).await.unwrap_or(Stopped::Drained)
+            }
         }
     }
 
+    /// Tells the worker to finish, and goes on writing until it has.
     async fn drain(&mut self, connection: &Connection, mut jobs: UnboundedReceiver<Outgoing>) -> Stopped {
-        connection.drain();
         if self.write(encode::text(&ToWorker::Drain)).await.is_err() {
             return Stopped::Gone;
         }
@@ -107,11 +110,9 @@ impl Outbound {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        let deadline = Instant::now() + DRAIN_WITHIN;
         let stopped = tokio::select! {
             gone = self.pump(&mut jobs) => gone,
             () = idle => Stopped::Drained,
-            () = sleep_until(deadline) => Stopped::Drained,
         };
         // The last answers may still be waiting.
         if stopped == Stopped::Drained && self.flush_waiting(&mut jobs).await.is_err() {
@@ -171,7 +172,7 @@ impl Outbound {
         let reason = closing.error.as_ref().map_or("", |(code, _)| code);
         let close = Message::Close(Some(CloseFrame { code: closing.close_code, reason: reason.into() }));
         if let Some((code, detail)) = closing.error {
-            let _ = self.feed(encode::text(&ToWorker::Error { code, detail, run: None })).await;
+            let _ = self.feed(encode::text(&ToWorker::Error { code, detail, run: None, fence: None })).await;
         }
         let _ = self.sink.send(close).await;
     }

@@ -10,7 +10,7 @@ use claviger_engine::{
 };
 use futures_util::StreamExt;
 use tokio::{
-    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, channel},
     time::timeout,
 };
 
@@ -24,7 +24,9 @@ use crate::{app::App, caller::own_environment};
 /// How long a worker may take to say `hello`.
 const HELLO_WITHIN: Duration = Duration::from_secs(10);
 /// How long the end of a connection may take.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+/// Answers of the session itself that may wait to be written.
+const MOST_REPLIES: usize = 256;
 /// How soon a worker is disconnected whose API key was revoked.
 const LOOK_AT_KEY_EVERY: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,7 @@ pub(super) struct Registered {
 pub(crate) async fn run(socket: WebSocket, app: App, caller: Caller) {
     let (sink, stream) = socket.split();
     let mut inbound = Inbound::new(stream);
-    let (sender, replies) = unbounded_channel();
+    let (sender, replies) = channel(MOST_REPLIES);
     let mut outbound = Outbound::new(sink, replies);
     let closing = match register(&mut inbound, &app, &caller).await {
         Ok((connection, jobs, registered)) => {

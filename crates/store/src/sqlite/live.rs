@@ -48,6 +48,12 @@ impl Live {
         self.recent.lock().remove(revision);
     }
 
+    /// Lets go of every record: they are read from the database again.
+    pub(super) fn forget(&self) {
+        let mut recent = self.recent.lock();
+        *recent = Recent { records: VecDeque::new(), bytes: 0, after: recent.last, last: recent.last };
+    }
+
     /// Wakes the tails, if there is something new for them.
     pub(super) fn advance(&self, bounds: Bounds) {
         self.position.send_if_modified(|position| {

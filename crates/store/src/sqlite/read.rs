@@ -126,7 +126,8 @@ fn range(filter: &Filter) -> (String, String) {
     }
 }
 
-fn record(row: &Row<'_>) -> Result<Record> {
+/// The record in the first four columns.
+pub(super) fn record(row: &Row<'_>) -> Result<Record> {
     let bytes = row.get_ref(3)?.as_blob().map_err(|_| Error::Damaged { what: "a record has no bytes" })?;
     Ok(Record {
         subject: subject(row, 2)?,

@@ -22,6 +22,7 @@ pub(super) struct Sql {
     pub(super) read_under: String,
     pub(super) subjects: String,
     pub(super) oldest: String,
+    pub(super) count: String,
     pub(super) crowded: String,
     pub(super) surplus: String,
 }
@@ -55,6 +56,7 @@ impl Sql {
             ),
             subjects: format!("SELECT DISTINCT subject FROM {table} WHERE subject >= ?1 AND subject < ?2 ORDER BY 1"),
             oldest: format!("SELECT revision, stored_at FROM {table} ORDER BY revision LIMIT ?1"),
+            count: format!("SELECT count(*) FROM {table}"),
             crowded: format!("SELECT subject FROM {table} GROUP BY subject HAVING count(*) > ?1"),
             surplus: format!(
                 "SELECT revision FROM {table} WHERE subject = ?1 ORDER BY revision DESC LIMIT -1 OFFSET ?2"

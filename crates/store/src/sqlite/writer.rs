@@ -42,9 +42,14 @@ const GROUP_BYTES: usize = 8 * 1024 * 1024;
 pub(super) enum Message {
     /// To do this, and to answer when it is durable. The outer error is that of the transaction.
     Do(Task, Reply),
+    /// To do some work of its own between two transactions.
+    Work(Work),
     /// To close, and to answer when the lock is free.
     Close(oneshot::Sender<()>),
 }
+
+/// Work that needs the writing connection.
+pub(super) type Work = Box<dyn FnOnce(&mut Writer) + Send>;
 
 /// Where the answer goes.
 pub(super) type Reply = oneshot::Sender<Result<Results>>;
@@ -80,13 +85,15 @@ impl Writer {
                 Err(RecvTimeoutError::Timeout) => continue,
                 Err(RecvTimeoutError::Disconnected) => break End::Dropped,
             };
-            let (group, close) = gather(first, &inbox);
+            let (group, other) = gather(first, &inbox);
             if !group.is_empty() {
                 self.commit(group);
                 self.bound_log();
             }
-            if let Some(answer) = close {
-                break End::Closed(answer);
+            match other {
+                Some(Message::Close(answer)) => break End::Closed(answer),
+                Some(Message::Work(work)) => work(&mut self),
+                Some(Message::Do(..)) | None => {}
             }
         };
         // Whoever still waits in the inbox learns that it is closed.
@@ -155,7 +162,7 @@ impl Writer {
         Ok((results, changes))
     }
 
-    fn roll_back(&self) {
+    pub(super) fn roll_back(&self) {
         // SQLite has rolled back by itself after some errors. If this fails too, the next BEGIN does,
         // and it is tried again.
         if !self.connection.is_autocommit() {
@@ -200,19 +207,20 @@ impl Drop for Writer {
     }
 }
 
-/// The first message and what waits behind it, up to the limits of a group or to the one that closes.
-fn gather(first: Message, inbox: &Receiver<Message>) -> (Vec<(Task, Reply)>, Option<oneshot::Sender<()>>) {
+/// The first message and what waits behind it, up to the limits of a group or to one that is about
+/// something else, which is the second of the answer.
+fn gather(first: Message, inbox: &Receiver<Message>) -> (Vec<(Task, Reply)>, Option<Message>) {
     let mut group = Vec::new();
     let (mut entries, mut bytes) = (0, 0);
     let mut next = Some(first);
     while let Some(message) = next {
         match message {
-            Message::Close(answer) => return (group, Some(answer)),
             Message::Do(task, reply) => {
                 entries += task.entries();
                 bytes += task.bytes();
                 group.push((task, reply));
             }
+            other => return (group, Some(other)),
         }
         next = if entries < GROUP_ENTRIES && bytes < GROUP_BYTES { inbox.try_recv().ok() } else { None };
     }

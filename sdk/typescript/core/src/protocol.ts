@@ -66,6 +66,7 @@ export interface ErrorFrame {
   readonly code: string;
   readonly detail?: string;
   readonly run?: string;
+  readonly fence?: string;
 }
 
 /** The server has accepted the worker. */

@@ -68,7 +68,10 @@ export class Jobs {
   }
 
   refuse(frame: ErrorFrame): void {
-    if (frame.run !== undefined) this.#jobs.get(frame.run)?.run.refuse(frame);
+    const { run, fence } = frame;
+    if (run === undefined) return;
+    const job = fence === undefined ? this.#jobs.get(run)?.run : this.#find({ run, fence });
+    job?.refuse(frame);
   }
 
   /** Aborts every job, because the connection has ended. */

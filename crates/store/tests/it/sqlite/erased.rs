@@ -15,12 +15,12 @@ fn mark(at: usize) -> String {
 }
 
 /// From a few dozen bytes to several pages, the mark at the beginning, the end and in between.
-fn content(at: usize) -> Vec<u8> {
+pub(super) fn content(at: usize) -> Vec<u8> {
     mark(at).repeat([1, 2, 5, 20, 60, 250][at % 6]).into_bytes()
 }
 
 /// The marks that some file in the directory contains.
-fn found(directory: &Path) -> Vec<usize> {
+pub(super) fn found(directory: &Path) -> Vec<usize> {
     let mut everything = Vec::new();
     for file in fs::read_dir(directory).unwrap() {
         everything.extend(fs::read(file.unwrap().path()).unwrap());

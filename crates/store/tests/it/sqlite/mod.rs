@@ -4,6 +4,7 @@ mod erased;
 mod files;
 mod full;
 mod index;
+mod rewritten;
 
 use std::{path::Path, sync::Arc};
 

@@ -1,0 +1,81 @@
+//! The server in a process of its own, over HTTP and with real workers.
+
+mod fan_out;
+mod node;
+mod opening;
+mod process;
+mod runs;
+mod secrets;
+mod worker;
+
+use std::{path::Path, sync::Arc};
+
+use anyhow::{Result, ensure};
+use serde_json::Value;
+
+use self::{opening::Opening, process::Server, runs::Runs};
+use crate::{http::Connections, plan::Plan, table::Table};
+
+/// Where everything happens.
+const ENVIRONMENT: &str = "/v1/environments/default";
+
+/// The server's rows.
+pub(crate) struct Rows {
+    server: Arc<Server>,
+    runs: Option<Runs>,
+    opening: Option<Opening>,
+}
+
+impl Rows {
+    /// Starts what is measured, if anything is.
+    pub(crate) async fn prepare(plan: &Plan, directory: &Path) -> Result<Option<Rows>> {
+        let rows = [secrets::rows(), runs::rows(), vec![fan_out::ROW.to_owned()], opening::rows(plan)];
+        if !plan.wants_any(&rows.concat()) {
+            return Ok(None);
+        }
+        ensure!(plan.server.exists(), "{} is not there: cargo build --release -p claviger-cli", plan.server.display());
+        let server = Arc::new(Server::start(plan, &directory.join("server"))?);
+        let runs = if plan.wants_any(&runs::rows()) { Some(Runs::prepare(&server).await?) } else { None };
+        let wants_opening = plan.wants_any(&opening::rows(plan));
+        let opening = if wants_opening { Some(Opening::prepare(plan, directory).await?) } else { None };
+        Ok(Some(Rows { server, runs, opening }))
+    }
+
+    /// One round.
+    pub(crate) async fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
+        secrets::measure(&self.server, plan, table).await?;
+        if let Some(runs) = &self.runs {
+            runs.measure(&self.server, plan, table).await?;
+        }
+        fan_out::measure(&self.server, plan, table).await?;
+        match &self.opening {
+            Some(opening) => opening.measure(plan, table).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the audit.
+    pub(crate) async fn finish(self) -> Result<()> {
+        if let Some(runs) = self.runs {
+            let made = runs.finish().await?;
+            let recorded = audited(&self.server).await?;
+            ensure!(recorded == made, "the audit holds {recorded} deliveries, but {made} were made");
+            eprintln!("server: the audit holds every one of {made} deliveries");
+        }
+        Ok(())
+    }
+}
+
+/// Deliveries that the audit holds.
+async fn audited(server: &Server) -> Result<usize> {
+    let connections = Connections::open(server.address, &server.admin_key, 1).await?;
+    let (mut count, mut after) = (0, String::new());
+    loop {
+        let page = connections.get(0, &format!("{ENVIRONMENT}/audit?limit=1000{after}")).await?;
+        let page: Value = serde_json::from_slice(&page)?;
+        let items = page["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+        count += items.iter().filter(|item| item["outcome"] == "delivered").count();
+        let Some(next) = page["next"].as_str() else { return Ok(count) };
+        after = format!("&after={next}");
+    }
+}

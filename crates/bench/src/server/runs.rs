@@ -1,0 +1,105 @@
+//! Runs of functions with three steps and five declared secrets, from the request that emits an event to the answer that
+//! its run is stored as completed.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use anyhow::{Context, Result, ensure};
+use claviger::WorkerHandle;
+use serde_json::{Value, json};
+
+use super::{
+    ENVIRONMENT,
+    node::{self, NodeWorker},
+    process::Server,
+    secrets::set,
+    worker::{self, Clocks, SECRETS},
+};
+use crate::{
+    base::WIDTHS,
+    http::Connections,
+    load::drive,
+    plan::Plan,
+    table::{Against, Measured, Table},
+};
+
+/// The kinds of workers.
+const KINDS: [(&str, &str); 2] = [("Rust", worker::EVENT), ("Node", node::EVENT)];
+
+fn row(kind: &str, width: usize) -> String {
+    format!("runs on {kind}, {width} in flight")
+}
+
+fn start_row(width: usize) -> String {
+    format!("event to worker (Rust), {width} in flight")
+}
+
+pub(super) fn rows() -> Vec<String> {
+    KINDS.into_iter().flat_map(|(kind, _)| WIDTHS.map(|width| row(kind, width))).collect()
+}
+
+/// The workers.
+pub(super) struct Runs {
+    clocks: Arc<Clocks>,
+    rust: WorkerHandle,
+    node: Option<NodeWorker>,
+    number: Arc<AtomicU64>,
+}
+
+impl Runs {
+    /// Sets the secrets and starts the workers.
+    pub(super) async fn prepare(server: &Server) -> Result<Runs> {
+        let connections = Connections::open(server.address, &server.admin_key, 1).await?;
+        for name in SECRETS {
+            set(&connections, 0, name).await?;
+        }
+        let clocks = Arc::new(Clocks::default());
+        let rust = worker::start(server, clocks.clone()).await?;
+        Ok(Runs { clocks, rust, node: NodeWorker::start(server)?, number: Arc::default() })
+    }
+
+    pub(super) async fn measure(&self, server: &Server, plan: &Plan, table: &mut Table) -> Result<()> {
+        for (kind, event) in KINDS {
+            let is_there = event != node::EVENT || self.node.is_some();
+            for width in WIDTHS.into_iter().filter(|width| is_there && plan.wants(&row(kind, *width))) {
+                let connections = Arc::new(Connections::open(server.address, &server.admin_key, width).await?);
+                let (clocks, number) = (self.clocks.clone(), self.number.clone());
+                let work = move |lane: usize, _| {
+                    let (connections, clocks) = (connections.clone(), clocks.clone());
+                    let number = number.fetch_add(1, Ordering::Relaxed);
+                    async move {
+                        clocks.emit(number);
+                        run(&connections, lane, event, number).await
+                    }
+                };
+                table.note(&row(kind, width), Against::Commits, drive(width, plan.time, work).await?);
+                let starts = self.clocks.take_starts();
+                if event == worker::EVENT {
+                    table.note(&start_row(width), Against::Nothing, Measured::time(starts));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops the workers. How many jobs they started: every job is a delivery.
+    pub(super) async fn finish(self) -> Result<usize> {
+        self.rust.stop().await?;
+        let of_node = self.node.map_or(Ok(0), NodeWorker::finish)?;
+        Ok(self.clocks.jobs() + of_node)
+    }
+}
+
+/// Emits an event and waits until its run is stored as completed.
+async fn run(connections: &Connections, lane: usize, event: &str, number: u64) -> Result<()> {
+    let body = json!({ "name": event, "data": { "number": number, "amount": 1200, "currency": "EUR" } });
+    let emitted = connections.post(lane, &format!("{ENVIRONMENT}/events"), &body).await?;
+    let (id, revision) = (emitted["id"].as_str().context("an event without an id")?, &emitted["revision"]);
+    let path = format!("{ENVIRONMENT}/events/{id}/runs?revision={revision}&waitMs=30000");
+    let runs: Value = serde_json::from_slice(&connections.get(lane, &path).await?)?;
+    let status = &runs["runs"][0]["status"];
+    ensure!(status == "completed", "the run of event {id} is {status}");
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! The binary as people use it.
+
+mod api_key;
+mod bad_input;
+mod command_line;
+mod config;
+mod master_key;
+mod reference;
+mod session;
+mod subscribe;
+mod support;
+mod traces;

@@ -1,0 +1,28 @@
+//! The generated reference, and help that teaches.
+
+use std::path::Path;
+
+use crate::support::{claviger, run};
+
+#[test]
+fn the_cli_reference_is_what_the_binary_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/cli.md");
+    let said = run(claviger(&["cli-reference"])).expect(0).stdout;
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &said).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), said, "`cargo xtask gen` writes it");
+}
+
+#[test]
+fn every_command_that_does_something_has_an_example_and_a_status_for_nonsense() {
+    let reference = run(claviger(&["cli-reference"])).expect(0).stdout;
+    for section in reference.split("\n## ").skip(1) {
+        let name = section.lines().next().unwrap();
+        let is_group = section.contains("\nCommands:\n") && name != "`claviger`";
+        assert!(is_group || section.contains("xamples:"), "{name} has no example");
+    }
+    run(claviger(&["no-such-command"])).expect(2);
+    run(claviger(&["secret", "list", "--no-such-flag"])).expect(2);
+}
