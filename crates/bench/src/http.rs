@@ -39,6 +39,7 @@ impl Connection {
         if !body.is_empty() {
             request = request.header("content-type", "application/json");
         }
+        self.sender.ready().await?;
         let response = self.sender.send_request(request.body(Body::from(body))?).await?;
         ensure!(response.status().is_success(), "{path} was answered with {}", response.status());
         Ok(response)

@@ -29,11 +29,13 @@ impl DataDir {
     ///
     /// # Errors
     /// `data_directory_mode` when others have access to it or to a file of ours in it; `data_directory_read_only` when it
-    /// cannot be made or written.
+    /// cannot be made or written, `store_full` when there is no room for that.
     pub(crate) fn open(path: &Path) -> Result<DataDir, Failure> {
         let unwritable = |error: io::Error| {
             let message = format!("the data directory `{}` cannot be written: {}", path.display(), reason(&error));
-            Failure::new(Exit::Other, "data_directory_read_only", message).hint("choose another with `--data DIR`")
+            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let code = if is_full { "store_full" } else { "data_directory_read_only" };
+            Failure::new(Exit::Other, code, message).hint("choose another with `--data DIR`")
         };
         if !path.is_dir() {
             make(path).map_err(unwritable)?;

@@ -45,6 +45,15 @@ pub enum Binding<'a> {
         /// The true body or the one to show.
         view: View,
     },
+    /// What a step waits for: the condition on an event's data.
+    StepCondition {
+        /// The environment.
+        environment: &'a str,
+        /// The run's id.
+        run: &'a str,
+        /// The step's id.
+        step: &'a str,
+    },
     /// The output of a run.
     RunOutput {
         /// The environment.
@@ -94,6 +103,7 @@ impl<'a> Binding<'a> {
             | Binding::Event { environment, .. }
             | Binding::RunInput { environment, .. }
             | Binding::StepResult { environment, .. }
+            | Binding::StepCondition { environment, .. }
             | Binding::RunOutput { environment, .. }
             | Binding::RunError { environment, .. } => environment,
         }
@@ -105,6 +115,7 @@ impl<'a> Binding<'a> {
             Binding::Event { .. } => "event",
             Binding::RunInput { .. } => "run-input",
             Binding::StepResult { .. } => "step-result",
+            Binding::StepCondition { .. } => "step-condition",
             Binding::RunOutput { .. } => "run-output",
             Binding::RunError { .. } => "run-error",
         }
@@ -121,6 +132,7 @@ impl<'a> Binding<'a> {
             Binding::Event { environment: _, event_id } => fields.text(event_id),
             Binding::RunInput { environment: _, run } => fields.text(run),
             Binding::StepResult { environment: _, run, step, view } => fields.text(run).text(step).text(view.as_str()),
+            Binding::StepCondition { environment: _, run, step } => fields.text(run).text(step),
             Binding::RunOutput { environment: _, run, view } => fields.text(run).text(view.as_str()),
             Binding::RunError { environment: _, run, attempt, view } => {
                 fields.text(run).number(attempt.into()).text(view.as_str())
@@ -170,6 +182,7 @@ mod tests {
                     .into_iter()
                     .chain(TEXTS.map(step(View::True)))
                     .chain(TEXTS.map(step(View::Redacted)))
+                    .chain(TEXTS.map(|step| Binding::StepCondition { environment, run, step }))
                     .chain(view(View::True))
                     .chain(view(View::Redacted))
             })
@@ -185,6 +198,6 @@ mod tests {
                 assert_eq!(former, None, "{binding:?}");
             }
         }
-        assert_eq!(seen.len(), 2 * (6 * 7 * 6 * 4 * 6 + 6 * 6 * (2 + 12 + 6)));
+        assert_eq!(seen.len(), 2 * (6 * 7 * 6 * 4 * 6 + 6 * 6 * (2 + 12 + 6 + 6)));
     }
 }

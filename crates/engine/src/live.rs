@@ -108,6 +108,11 @@ impl LiveValues {
         self.0.redactor.load().redact_json(text)
     }
 
+    /// Masks what is tracked now, also when it is no longer tracked.
+    pub(crate) fn redactor(&self) -> Redactor {
+        Redactor::clone(&self.0.redactor.load())
+    }
+
     /// Forgets what nobody has held for 60 s. To be called now and then.
     pub(crate) fn expire(&self) {
         let now = Instant::now();

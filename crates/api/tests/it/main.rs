@@ -1,4 +1,5 @@
 //! What the wire types promise: forms, tolerance, silence about values.
 
+mod fuzz;
 mod secret;
 mod worker;

@@ -48,7 +48,8 @@ async fn renew(ledger: &SqliteLedger, reseal: Reseal) -> Result<(), Error> {
 }
 
 fn unchanged(error: Error) -> Failure {
-    Failure::from(error).hint("nothing was changed: the store still opens with its development key, without a master key")
+    Failure::from(error)
+        .hint("nothing was changed: the store still opens with its development key, without a master key")
 }
 
 /// Says how far it has come, ten times.

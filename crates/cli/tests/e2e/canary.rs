@@ -51,7 +51,9 @@ fn a_value_in_a_free_page_or_in_the_log_of_the_database_would_be_found() {
     let home = tempfile::tempdir().expect("a directory");
     let path = home.path().join("careless.db");
     let database = Connection::open(&path).expect("a database");
-    database.execute_batch("PRAGMA journal_mode = WAL; PRAGMA secure_delete = OFF; CREATE TABLE t (value BLOB);").expect("a table");
+    database
+        .execute_batch("PRAGMA journal_mode = WAL; PRAGMA secure_delete = OFF; CREATE TABLE t (value BLOB);")
+        .expect("a table");
     database.execute("INSERT INTO t VALUES (?1)", [canaries.plain()]).expect("a row");
     assert!(!hunt.search(&place(&home.path().join("careless.db-wal"))).is_empty(), "in the log");
     database.execute_batch("DELETE FROM t; PRAGMA wal_checkpoint(TRUNCATE);").expect("no row");

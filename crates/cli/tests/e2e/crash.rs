@@ -34,7 +34,10 @@ async fn killed_at_any_moment_the_server_keeps_what_it_acknowledged() {
     let mut server = plan.start().await;
     relay.open();
     let load = Load::start(&mut random, &relay, &server).await;
-    for _ in 0..KILLS {
+    for kill in 1..=KILLS {
+        if kill % 5 == 0 {
+            load.moves_on().await;
+        }
         sleep(random.millis(5..=400)).await;
         server.kill().await;
         relay.hold();
@@ -76,6 +79,7 @@ async fn start_again(plan: &ServerPlan, random: &mut Random) -> Server {
     plan.start().await
 }
 
+#[allow(clippy::print_stdout, reason = "shown when the test fails, or when asked for")]
 fn seed() -> u64 {
     let given = env::var("CLAVIGER_CRASH_SEED").ok().map(|seed| seed.parse().expect("a whole number"));
     let seed = given.unwrap_or_else(|| {

@@ -14,7 +14,7 @@ pub(crate) mod wait;
 
 pub(crate) use self::{
     api::Api,
-    cli::{Cli, Ran},
+    cli::Cli,
     node::{NodeProgram, NodeWorker},
     output::Output,
     process::Process,

@@ -6,6 +6,7 @@ mod command_line;
 mod config;
 mod master_key;
 mod reference;
+mod renewal;
 mod session;
 mod subscribe;
 mod support;

@@ -4,16 +4,16 @@ use rustix::process::Signal;
 
 use crate::support::{Directory, Outcome, Server, claviger, run};
 
-const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
-const OTHER: &str = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const KEY: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+pub(crate) const OTHER: &str = "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
-fn start_with(directory: &Directory, key: &str) -> Outcome {
+pub(crate) fn start_with(directory: &Directory, key: &str) -> Outcome {
     let mut command = directory.command("start");
     command.env("CLAVIGER_MASTER_KEY", key);
     run(command)
 }
 
-fn server_with(directory: Directory, key: &str) -> Server {
+pub(crate) fn server_with(directory: Directory, key: &str) -> Server {
     let mut command = directory.command("start");
     command.env("CLAVIGER_MASTER_KEY", key);
     Server::start(directory, command)
@@ -96,36 +96,4 @@ fn a_development_key_serves_this_machine_only() {
     command.arg(directory.data());
     let server = Server::start(directory, command);
     assert!(server.process.said().contains("whoever has the directory has the secrets"));
-}
-
-#[test]
-fn a_development_store_moves_to_a_real_key() {
-    let server = Server::dev();
-    server.set("STRIPE_KEY", "a canary of development");
-    let development = std::fs::read_to_string(server.data().join("dev-master.key")).unwrap();
-    let (directory, _, _) = server.stop(Signal::KILL);
-
-    let server = server_with(directory, KEY);
-    assert!(server.process.said().contains("the development key was destroyed"), "{}", server.process.said());
-    assert!(!server.data().join("dev-master.key").exists());
-    server.run(&["secret", "get", "STRIPE_KEY"]).expect(0);
-    let (directory, _, said) = server.stop(Signal::TERM);
-    assert!(!said.contains(&development), "{said}");
-
-    // The former key is of no use any more, and the new one is all that is needed.
-    start_with(&directory, &development).expect(6).says("(wrong_master_key)");
-    let server = server_with(directory, KEY);
-    assert!(!server.process.said().contains("development"), "{}", server.process.said());
-}
-
-#[test]
-fn a_move_that_was_interrupted_is_finished() {
-    let server = Server::dev();
-    let development = std::fs::read(server.data().join("dev-master.key")).unwrap();
-    let (directory, _, _) = server.stop(Signal::TERM);
-    let (directory, _, _) = server_with(directory, KEY).stop(Signal::TERM);
-    // As if the power had failed before the key was destroyed.
-    directory.file("data/dev-master.key", development, 0o600);
-    let server = server_with(directory, KEY);
-    assert!(!server.data().join("dev-master.key").exists());
 }

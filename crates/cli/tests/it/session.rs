@@ -75,13 +75,13 @@ fn an_event_starts_a_run_that_is_waited_for_and_shown() {
 }
 
 /// A worker with the function of the README, on a thread of its own.
-struct Payout {
+pub(crate) struct Payout {
     stop: mpsc::Sender<()>,
     thread: std::thread::JoinHandle<()>,
 }
 
 impl Payout {
-    fn serve(server: &Server) -> Payout {
+    pub(crate) fn serve(server: &Server) -> Payout {
         let key = std::fs::read_to_string(server.data().join("runtime.key")).unwrap();
         let worker = Worker::new().url(&server.api).api_key(key.trim_end()).function(payout());
         let (started, is_ready) = mpsc::channel();
@@ -99,7 +99,7 @@ impl Payout {
         Payout { stop, thread }
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.stop.send(()).unwrap();
         self.thread.join().unwrap();
     }

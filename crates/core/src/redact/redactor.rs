@@ -81,6 +81,18 @@ impl Redactor {
         json::redact(self, text)
     }
 
+    /// The text with every value masked, for a text that was cut: an end that may be the beginning of a
+    /// value is left out.
+    #[must_use]
+    pub fn redact_cut(&self, text: &str) -> String {
+        // Cut within a character, a text may end with what stands for a broken one.
+        let text = text.trim_end_matches(char::REPLACEMENT_CHARACTER);
+        let mut out = Vec::with_capacity(text.len());
+        // What the stream still holds back is dropped with it.
+        self.stream().push(text.as_bytes(), &mut out);
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
     /// A redactor for bytes that arrive in chunks.
     #[must_use]
     pub fn stream(&self) -> StreamRedactor {

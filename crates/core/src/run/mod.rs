@@ -162,8 +162,8 @@ pub enum Open {
     Wait {
         /// Its name's pattern.
         pattern: Pattern,
-        /// A condition on its data, in the engine's form.
-        condition: Option<Arc<str>>,
+        /// A condition on its data, in the engine's form. It may hold anything that the run knows.
+        condition: Option<Body>,
         /// Finish with `null` then.
         until: Option<Timestamp>,
         /// Look at events after this revision of the event stream.

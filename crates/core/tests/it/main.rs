@@ -1,5 +1,6 @@
 //! Properties of the core's rules, checked on generated input.
 
+mod fuzz;
 mod names;
 mod patterns;
 mod redact;

@@ -40,6 +40,20 @@ fn ordinary_text_is_not_held_back() {
 }
 
 #[test]
+fn a_cut_text_does_not_end_with_the_beginning_of_a_value() {
+    let redactor = redactor(&["hunter22-\u{1f511}"]);
+    for (text, shown) in [
+        ("it is hunter22-\u{1f511}", "it is «S0@1»"),
+        ("it is hunter22-\u{1f511} and hun", "it is «S0@1» and "),
+        ("it is hunter22-\u{fffd}", "it is "),
+        ("hunter", ""),
+        ("nothing of it", "nothing of it"),
+    ] {
+        assert_eq!(redactor.redact_cut(text), shown, "{text}");
+    }
+}
+
+#[test]
 fn a_finished_stream_begins_a_new_text() {
     let mut stream = redactor(&["hunter22"]).stream();
     let mut out = Vec::new();

@@ -1,12 +1,12 @@
 //! The run state machine: what holds for every sequence of commands.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use claviger_core::{
     Revision, Timestamp,
     run::{
-        Again, Body, Cause, Command, Ending, Entry, Failure, JobEnd, MAX_LOSSES, NewClaim, Open, Phase, Refused,
-        Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState, apply, effects,
+        Again, Body, Cause, Command, Effect, Ending, Entry, Failure, JobEnd, MAX_LOSSES, NewClaim, Open, Phase,
+        Refused, Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState, apply, effects,
     },
 };
 use proptest::prelude::*;
@@ -27,7 +27,7 @@ fn created(claim: Option<NewClaim>, max_attempts: u32) -> Entry {
         event_name: "a.b".parse().unwrap(),
         at: Timestamp(0),
         input: body(0),
-        parent: None,
+        parent: Some((RunId([1; 16]), step(9))),
     };
     Entry::Created {
         environment: "default".parse().unwrap(),
@@ -42,23 +42,80 @@ fn claim(until: i64) -> NewClaim {
     NewClaim { holder: "w".into(), lease_until: Timestamp(until), secrets: vec![("KEY".parse().unwrap(), 3)] }
 }
 
-/// A journal as it grows: its entries and the state after them.
+/// A journal as it grows: its entries and the state after them, and what an engine that performs every effect knows.
 struct Story {
     entries: Vec<(Entry, Revision, Timestamp)>,
     run: Run,
     now: Timestamp,
+    engine: Engine,
+}
+
+/// An engine, as far as it could forget a run.
+#[derive(Default)]
+struct Engine {
+    is_offered: bool,
+    alarms: BTreeSet<Timestamp>,
+    watched: BTreeSet<StepId>,
+    invoked: BTreeSet<StepId>,
+    awaits_secrets: bool,
+    parents_told: usize,
+}
+
+impl Engine {
+    fn perform(&mut self, before: Option<&Run>, after: &Run) {
+        for effect in effects(before, after) {
+            match effect {
+                Effect::Offer => self.is_offered = true,
+                Effect::WakeAt(at) => drop(self.alarms.insert(at)),
+                Effect::Watch(step) => drop(self.watched.insert(step)),
+                Effect::Invoke(step, _) => drop(self.invoked.insert(step)),
+                Effect::AwaitSecrets => self.awaits_secrets = true,
+                Effect::TellParent(..) => self.parents_told += 1,
+            }
+        }
+    }
+
+    /// Alarms ring. Whoever looks offers the run if it is ready, or looks again when it is due.
+    fn pass_to(&mut self, now: Timestamp, run: &Run) {
+        let later = self.alarms.split_off(&now.plus(Duration::from_millis(1)));
+        if !std::mem::replace(&mut self.alarms, later).is_empty() {
+            self.is_offered |= run.is_ready(now);
+            self.alarms.extend(run.due_at().filter(|at| *at > now));
+        }
+    }
+
+    /// Whether it would do, now or later, all that the run's state asks for.
+    fn remembers(&self, run: &Run, now: Timestamp) -> bool {
+        let has = |step: &StepId, open: &Open| match open {
+            Open::Sleep { .. } => true,
+            Open::Wait { .. } => self.watched.contains(step),
+            Open::Invoke { .. } => self.invoked.contains(step),
+        };
+        let is_ringing = self.alarms.first().is_some_and(|at| *at <= now);
+        let is_offered = !run.is_ready(now) || self.is_offered || is_ringing;
+        let is_timed = run.due_at().is_none_or(|due| due <= now || self.alarms.first().is_some_and(|at| *at <= due));
+        let is_blocked = matches!(run.phase, Phase::Blocked { .. });
+        let is_over = run.has_ended();
+        is_over
+            || (is_offered && is_timed && (!is_blocked || self.awaits_secrets))
+                && run.open_steps().all(|(step, open)| has(step, open))
+    }
 }
 
 impl Story {
     fn new(entry: Entry) -> Story {
         let run = Run::fold(None, ID, &entry, Revision(1), Timestamp(0)).unwrap();
-        Story { entries: vec![(entry, Revision(1), Timestamp(0))], run, now: Timestamp(0) }
+        let mut engine = Engine::default();
+        engine.perform(None, &run);
+        Story { entries: vec![(entry, Revision(1), Timestamp(0))], run, now: Timestamp(0), engine }
     }
 
     fn apply(&mut self, command: Command) -> Result<(), Refused> {
         if let Some(entry) = apply(&self.run, command, self.now)?.entry {
             let revision = self.run.last.next();
-            self.run = Run::fold(Some(self.run.clone()), ID, &entry, revision, self.now).expect("applied entries fold");
+            let before = self.run.clone();
+            self.run = Run::fold(Some(before.clone()), ID, &entry, revision, self.now).expect("applied entries fold");
+            self.engine.perform(Some(&before), &self.run);
             self.entries.push((entry, revision, self.now));
         }
         Ok(())
@@ -102,6 +159,11 @@ fn wait(n: u8, until: Option<i64>) -> Reported {
     open(n, wait)
 }
 
+fn invoke(n: u8, until: Option<i64>) -> Reported {
+    let until = until.map(Timestamp);
+    open(n, Open::Invoke { function: "g".parse().unwrap(), child: RunId([n; 16]), input: None, until })
+}
+
 fn some_outcome() -> impl Strategy<Value = Reported> {
     prop_oneof![
         (0u8..6).prop_map(finished),
@@ -112,6 +174,7 @@ fn some_outcome() -> impl Strategy<Value = Reported> {
         }),
         (0u8..6, 0i64..40).prop_map(|(n, until)| sleep(n, until)),
         (0u8..6, proptest::option::of(0i64..40)).prop_map(|(n, until)| wait(n, until)),
+        (0u8..6, proptest::option::of(0i64..40)).prop_map(|(n, until)| invoke(n, until)),
     ]
 }
 
@@ -122,6 +185,10 @@ fn some_ending() -> impl Strategy<Value = Option<Ending>> {
         1 => Just(Some(Ending::Complete(None))),
         1 => Just(Some(Ending::Fail { failure: Failure::Error(body(9)), again: Again::Backoff })),
         1 => Just(Some(Ending::Fail { failure: Failure::Error(body(9)), again: Again::Never })),
+        1 => (0u64..50).prop_map(|pause| {
+            let again = Again::After(Duration::from_millis(pause));
+            Some(Ending::Fail { failure: Failure::Error(body(9)), again })
+        }),
     ]
 }
 
@@ -162,6 +229,8 @@ fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
     match step_ {
         Move::Claim => {
             let until = story.now.0 + 30;
+            // The offer is used up, whatever comes of it.
+            story.engine.is_offered = false;
             story.apply(Command::Claim(claim(until)))
         }
         Move::Extend(good) => {
@@ -180,6 +249,7 @@ fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
         Move::Cancel => story.apply(Command::Cancel { by: "someone".into(), reason: None }),
         Move::Wait(millis) => {
             story.now = story.now.plus(Duration::from_millis(millis.unsigned_abs()));
+            story.engine.pass_to(story.now, &story.run);
             Ok(())
         }
     }
@@ -221,6 +291,17 @@ proptest! {
                     prop_assert_eq!(&after.steps[id].state, &known.state);
                 }
             }
+            // Nothing that the state asks for is forgotten.
+            prop_assert!(after.has_ended() || story.engine.remembers(after, story.now), "{:?} after {:?}", after, step_);
+            // Only a run that a worker could have taken is blocked.
+            if matches!(step_, Move::Block) && result.is_ok() {
+                prop_assert!(before.is_ready(story.now));
+            }
+            // An attempt ends by its failure only; progress forgives what went wrong without it.
+            prop_assert!(after.attempt() >= before.attempt() || after.has_ended());
+            if matches!(step_, Move::Report(..)) && length < story.entries.len() {
+                prop_assert_eq!((after.losses, after.undelivered), (0, 0));
+            }
             // A worker holds it exactly while it is running.
             prop_assert_eq!(after.claim.is_some(), after.phase == Phase::Running);
             prop_assert!(after.failures <= attempts);
@@ -232,6 +313,7 @@ proptest! {
             }
         }
         prop_assert_eq!(terminal_entries(&story), usize::from(story.run.has_ended()));
+        prop_assert_eq!(story.engine.parents_told, usize::from(story.run.has_ended()));
         // What a restart does for the state is what the state asks for: never nothing for a run that can go on.
         let wanted = effects(None, &story.run);
         let waits_for_others = story.run.open_steps().any(|(_, open)| !matches!(open, Open::Sleep { .. }));
@@ -301,6 +383,62 @@ fn a_run_whose_workers_are_lost_again_and_again_fails() {
     }
     story.apply(Command::Release { fence: story.fence(), reason: Release::Lost }).unwrap();
     assert!(story.run.has_ended());
+}
+
+#[test]
+fn an_attempt_whose_workers_were_lost_counts() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    let fail = Ending::Fail { failure: Failure::Error(body(1)), again: Again::After(Duration::ZERO) };
+    story.report(Vec::new(), Some(fail)).unwrap();
+    while !story.run.has_ended() {
+        story.now = story.now.plus(Duration::from_secs(60));
+        story.apply(Command::Claim(claim(story.now.0 + 30))).unwrap();
+        story.apply(Command::Release { fence: story.fence(), reason: Release::Lost }).unwrap();
+    }
+    assert_eq!(story.run.attempt(), 2);
+}
+
+#[test]
+fn what_cannot_be_delivered_is_tried_again_less_and_less_often() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    let mut pauses = Vec::new();
+    for _ in 0..11 {
+        story.apply(Command::Release { fence: story.fence(), reason: Release::Undelivered }).unwrap();
+        let Phase::Retrying { at } = story.run.phase else { panic!("it is tried again") };
+        pauses.push(at.since(story.now).as_secs());
+        story.now = at;
+        story.apply(Command::Claim(claim(at.0 + 30))).unwrap();
+    }
+    assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]);
+}
+
+#[test]
+fn pauses_have_bounds() {
+    let retry = |initial, factor, max| Retry {
+        max_attempts: 100,
+        initial_delay: initial,
+        backoff_factor: factor,
+        max_delay: max,
+    };
+    let day = Duration::from_secs(86_400);
+    assert_eq!(retry(Duration::from_secs(1), 10.0, day).delay_after(99), Some(day));
+    assert_eq!(retry(Duration::MAX, 10.0, day).delay_after(1), Some(day));
+    assert_eq!(retry(Duration::ZERO, 10.0, day).delay_after(99), Some(Duration::ZERO));
+    assert_eq!(retry(day, 1.0, Duration::ZERO).delay_after(1), Some(Duration::ZERO));
+    assert_eq!(retry(day, 1.0, day).delay_after(100), None);
+    assert_eq!(retry(Duration::MAX, 10.0, Duration::MAX).delay_after(99), Some(Duration::MAX));
+    // The end of time, and not before the beginning.
+    assert_eq!(Timestamp(5).plus(Duration::MAX), Timestamp(i64::MAX));
+}
+
+#[test]
+fn a_run_takes_a_thousand_steps_and_no_more() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    let named = |n: usize| Reported { id: format!("{n}").parse().unwrap(), ..finished(1) };
+    story.report((0..1_000).map(named).collect(), None).unwrap();
+    assert_eq!(story.report(vec![named(1_000)], None), Err(Refused::TooManySteps));
+    story.report(vec![named(7)], Some(Ending::Complete(None))).unwrap();
+    assert_eq!(story.run.steps.len(), 1_000);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What users of the crate rely on.
 
 mod api_key;
+mod fuzz;
 mod hardening;
 mod keyring;
 mod opaque;

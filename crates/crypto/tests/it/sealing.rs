@@ -41,6 +41,7 @@ impl Place {
             2 => Binding::RunInput { environment, run: first },
             3 => Binding::StepResult { environment, run: first, step: second, view },
             4 => Binding::RunOutput { environment, run: first, view },
+            5 => Binding::StepCondition { environment, run: first, step: second },
             _ => Binding::RunError { environment, run: first, attempt: self.number.into(), view },
         }
     }
@@ -54,7 +55,7 @@ fn place() -> impl Strategy<Value = Place> {
     let environment = prop_oneof![Just("default"), Just("prod")];
     let view = prop_oneof![Just(View::True), Just(View::Redacted)];
     let metadata = proptest::collection::vec(any::<u8>(), 0..4);
-    (0..6_u8, environment, [text(), text()], proptest::option::of(text()), 0..3_u8, metadata, view).prop_map(
+    (0..7_u8, environment, [text(), text()], proptest::option::of(text()), 0..3_u8, metadata, view).prop_map(
         |(kind, environment, texts, space, number, metadata, view)| Place {
             kind,
             environment,

@@ -112,7 +112,7 @@ pub(crate) enum StateForm {
     Finished(Option<BodyForm>),
     Failed(FailureForm),
     Sleep { until: i64 },
-    Wait { pattern: String, condition: Option<Arc<str>>, until: Option<i64>, after: u64 },
+    Wait { pattern: String, condition: Option<BodyForm>, until: Option<i64>, after: u64 },
     Invoke { function: String, child: String, input: Option<BodyForm>, until: Option<i64> },
 }
 
@@ -206,7 +206,7 @@ impl From<&StepState> for StateForm {
             StepState::Open(Open::Sleep { until }) => StateForm::Sleep { until: until.0 },
             StepState::Open(Open::Wait { pattern, condition, until, after }) => StateForm::Wait {
                 pattern: pattern.to_string(),
-                condition: condition.clone(),
+                condition: body(condition.as_ref()),
                 until: until.map(|t| t.0),
                 after: after.0,
             },
@@ -228,7 +228,7 @@ impl StateForm {
             StateForm::Sleep { until } => StepState::Open(Open::Sleep { until: Timestamp(until) }),
             StateForm::Wait { pattern, condition, until, after } => StepState::Open(Open::Wait {
                 pattern: pattern.parse::<Pattern>().ok()?,
-                condition,
+                condition: condition.map(Body::from),
                 until: until.map(Timestamp),
                 after: Revision(after),
             }),

@@ -17,6 +17,7 @@ use crate::Error;
 pub(crate) enum Part<'a> {
     Input,
     Step(&'a StepId),
+    Condition(&'a StepId),
     Output,
     Error(u32),
 }
@@ -38,6 +39,7 @@ impl<'a> Bodies<'a> {
         match part {
             Part::Input => Binding::RunInput { environment, run },
             Part::Step(step) => Binding::StepResult { environment, run, step: step.as_str(), view },
+            Part::Condition(step) => Binding::StepCondition { environment, run, step: step.as_str() },
             Part::Output => Binding::RunOutput { environment, run, view },
             Part::Error(attempt) => Binding::RunError { environment, run, attempt, view },
         }
@@ -45,14 +47,21 @@ impl<'a> Bodies<'a> {
 
     /// Seals JSON text, with a redacted view when a tracked value stands in it.
     pub(crate) fn seal(&self, part: Part<'_>, json: &str, redactor: &Redactor) -> Result<Body, Error> {
+        self.seal_both(part, json, &redactor.redact_json(json))
+    }
+
+    /// Seals an error within its limits, with a redacted view when a tracked value, or the beginning of one where it was
+    /// cut, stands in it.
+    pub(crate) fn seal_error(&self, part: Part<'_>, error: &FunctionError, redactor: &Redactor) -> Result<Body, Error> {
+        self.seal_both(part, &error_json(error), &error_json(&redacted(error, redactor)))
+    }
+
+    fn seal_both(&self, part: Part<'_>, json: &str, shown: &str) -> Result<Body, Error> {
         let seal = |view, text: &str| {
             let envelope = self.keyring.seal(&self.binding(part, view), text.as_bytes());
             envelope.map(Arc::from).map_err(|_| Error::Bug { what: "an environment without a data key" })
         };
-        let view = match redactor.redact_json(json) {
-            std::borrow::Cow::Borrowed(_) => None,
-            std::borrow::Cow::Owned(redacted) => Some(seal(View::Redacted, &redacted)?),
-        };
+        let view = if shown == json { None } else { Some(seal(View::Redacted, shown)?) };
         Ok(Body { sealed: seal(View::True, json)?, view })
     }
 
@@ -86,15 +95,33 @@ pub(crate) fn check_size(what: &'static str, json: Option<&Json>) -> Result<(), 
     Ok(())
 }
 
+/// The longest name, message and stack of an error, in bytes.
+const ERROR_LIMITS: [usize; 3] = [200, limits::MAX_MESSAGE_BYTES, limits::MAX_STACK_BYTES];
+
 /// An error as JSON text, cut to its limits.
-pub(crate) fn error_json(error: &FunctionError) -> String {
+fn error_json(error: &FunctionError) -> String {
+    let [name, message, stack] = ERROR_LIMITS;
     let error = FunctionError {
-        name: cut(&error.name, 200),
-        message: cut(&error.message, limits::MAX_MESSAGE_BYTES),
-        stack: error.stack.as_deref().map(|stack| cut(stack, limits::MAX_STACK_BYTES)),
+        name: cut(&error.name, name),
+        message: cut(&error.message, message),
+        stack: error.stack.as_deref().map(|text| cut(text, stack)),
     };
     // Three strings: encoding them cannot fail.
     serde_json::to_string(&error).unwrap_or_default()
+}
+
+fn redacted(error: &FunctionError, redactor: &Redactor) -> FunctionError {
+    // An SDK cuts at the same limits, by characters. What was cut may end within a value.
+    let redacted = |text: &str, limit: usize| match text.len() + char::MAX_LEN_UTF8 > limit {
+        true => redactor.redact_cut(text),
+        false => redactor.redact(text).into_owned(),
+    };
+    let [name, message, stack] = ERROR_LIMITS;
+    FunctionError {
+        name: redacted(&error.name, name),
+        message: redacted(&error.message, message),
+        stack: error.stack.as_deref().map(|text| redacted(text, stack)),
+    }
 }
 
 fn cut(text: &str, limit: usize) -> String {

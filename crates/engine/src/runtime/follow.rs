@@ -55,11 +55,10 @@ impl Runtime {
             Effect::Offer => self.spawn_offer(environment, run.function.clone(), id),
             Effect::WakeAt(at) if at.0 < i64::MAX => self.timers.look_at(at, environment, id, Look::Due),
             Effect::WakeAt(_) => {}
-            Effect::Watch(step) => {
-                if let Some(watch) = watch_of(run, &step) {
-                    self.waits.add(watch);
-                }
-            }
+            Effect::Watch(step) => match self.watch_of(run, &step) {
+                Ok(watch) => watch.into_iter().for_each(|watch| self.waits.add(watch)),
+                Err(error) => tracing::error!(run = %id, %error, "what a step waits for cannot be read"),
+            },
             Effect::Invoke(step, child) => {
                 let run = Arc::new(run.clone());
                 self.again("invoke a function", move |runtime| {
@@ -256,6 +255,27 @@ impl Runtime {
         .await
     }
 
+    fn watch_of(&self, run: &Run, id: &StepId) -> Result<Option<Watch>, Error> {
+        let state = run.steps.get(id).map(|step| (&step.state, step.at));
+        let Some((StepState::Open(Open::Wait { pattern, condition, after, .. }), since)) = state else {
+            return Ok(None);
+        };
+        let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
+        let read = |body: &Body| {
+            let json = bodies.open(Part::Condition(id), body)?;
+            serde_json::from_str::<Condition>(json.get()).map_err(|_| Error::Bug { what: "a condition" })
+        };
+        Ok(Some(Watch {
+            environment: run.environment.clone(),
+            run: run.id,
+            step: id.clone(),
+            pattern: pattern.clone(),
+            condition: condition.as_ref().map(read).transpose()?,
+            after: *after,
+            since,
+        }))
+    }
+
     pub(crate) async fn seal_result(&self, run: &Run, step: &StepId, json: &str) -> Result<Body, Error> {
         let redactor = self.redactor_for(run, claviger_core::Redactor::default()).await;
         Bodies::new(&self.shared.keyring, &run.environment, run.id).seal(Part::Step(step), json, &redactor)
@@ -299,22 +319,4 @@ impl Runtime {
         }
         work(self, &mut cell).await
     }
-}
-
-fn watch_of(run: &Run, id: &StepId) -> Option<Watch> {
-    let step = run.steps.get(id)?;
-    let StepState::Open(Open::Wait { pattern, condition, after, .. }) = &step.state else { return None };
-    let condition = match condition {
-        Some(text) => Some(serde_json::from_str::<Condition>(text).ok()?),
-        None => None,
-    };
-    Some(Watch {
-        environment: run.environment.clone(),
-        run: run.id,
-        step: id.clone(),
-        pattern: pattern.clone(),
-        condition,
-        after: *after,
-        since: step.at,
-    })
 }

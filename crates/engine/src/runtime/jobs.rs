@@ -244,17 +244,20 @@ impl Runtime {
         Ok((job, redactor, hold))
     }
 
-    /// Masks what is delivered now and what was delivered to the run before.
+    /// Masks what is delivered now, what was delivered to the run before, and what is in use anywhere.
     pub(crate) async fn redactor_for(&self, run: &Run, current: Redactor) -> Redactor {
         let mut versions: Vec<_> =
             run.deliveries.iter().flat_map(|delivery| delivery.secrets.iter().cloned()).collect();
         versions.sort();
         versions.dedup();
         let present = run.deliveries.last().map_or(0, |delivery| delivery.secrets.len());
-        if versions.len() <= present && !current.is_empty() {
-            return current;
-        }
-        self.vault.reopen(&run.environment, &versions).await
+        let own = if versions.len() <= present && !current.is_empty() {
+            current
+        } else {
+            self.vault.reopen(&run.environment, &versions).await
+        };
+        // Events, inputs and results carry values of other runs into this one.
+        Redactor::of_all([&own, &self.shared.live.redactor()])
     }
 
     /// Gives a claim up. If the store cannot take that, it is tried again later.

@@ -27,7 +27,7 @@ use std::{sync::Arc, time::Duration};
 
 use claviger_core::{EnvironmentName, SecretName, run::RunId};
 use futures_util::{StreamExt, stream};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 
 pub use connection::Connection;
 pub use frames::{
@@ -45,6 +45,8 @@ use crate::{Error, access::Access, events::Events, shared::Shared, vault::Vault}
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// Unfinished runs taken up at the same time: one commit serves many.
 const TAKEN_UP_AT_ONCE: usize = 64;
+/// Alarms that ring at the same time.
+const RUNG_AT_ONCE: usize = 256;
 /// Ended runs that a slow listener may lag behind before it has to look for itself.
 const ENDED: usize = 1_024;
 
@@ -158,15 +160,25 @@ impl Runtime {
 
     /// Rings alarms.
     async fn tick(self) {
+        let permits = Arc::new(Semaphore::new(RUNG_AT_ONCE));
         loop {
             tokio::select! {
                 () = self.timers.wait(self.shared.now()) => {}
                 () = self.shared.stop.cancelled() => return,
             }
             for alarm in self.timers.due(self.shared.now()) {
-                self.again("look at a run", move |runtime| {
-                    let alarm = alarm.clone();
-                    async move { runtime.ring(alarm).await }
+                let Ok(permit) = permits.clone().acquire_owned().await else { return };
+                let runtime = self.clone();
+                self.shared.tasks.spawn(async move {
+                    let rung = runtime.ring(alarm.clone()).await;
+                    drop(permit);
+                    if let Err(error) = rung {
+                        tracing::warn!(code = error.code(), "a run could not be looked at, trying again: {error}");
+                        runtime.again("look at a run", move |runtime| {
+                            let alarm = alarm.clone();
+                            async move { runtime.ring(alarm).await }
+                        });
+                    }
                 });
             }
         }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     Ack, Frame, FrameEnd, FunctionError, JobStep, Json, Made, Outcome, Outgoing, Retryable, Runtime,
-    bodies::{Bodies, Part, check_size, error_json},
+    bodies::{Bodies, Part, check_size},
     frames::CancelReason,
     jobs::{known, made_by},
     journal::{Cell, is_passing},
@@ -14,8 +14,8 @@ use crate::Error;
 use claviger_core::{
     Redactor, Revision,
     run::{
-        Again, Body, Command, Ending, Failure, MAX_STEPS, Open, Refused, Report, Reported, Run, RunId, StepId, StepKind,
-        StepState,
+        Again, Body, Command, Ending, Failure, MAX_STEPS, Open, Refused, Report, Reported, Run, RunId, StepId,
+        StepKind, StepState,
     },
 };
 
@@ -145,7 +145,7 @@ fn state_length(state: &StepState) -> usize {
         StepState::Finished(result) => result.as_ref().map_or(0, body_length),
         StepState::Failed(failure) => failure_length(failure),
         StepState::Open(Open::Invoke { input, .. }) => input.as_ref().map_or(0, body_length),
-        StepState::Open(Open::Wait { condition, .. }) => condition.as_ref().map_or(0, |condition| condition.len()),
+        StepState::Open(Open::Wait { condition, .. }) => condition.as_ref().map_or(0, body_length),
         StepState::Open(Open::Sleep { .. }) => 0,
     }
 }
@@ -183,7 +183,7 @@ impl Sealing<'_> {
             Made::Threw(error) => (StepKind::Run, StepState::Failed(self.error(part, error)?)),
             Made::Send { event, data } => (StepKind::SendEvent, self.send(outcome, event, data.as_ref()).await?),
             Made::Sleep { until } => (StepKind::Sleep, StepState::Open(Open::Sleep { until: *until })),
-            Made::Wait { .. } => (StepKind::WaitForEvent, self.wait(&outcome.made).await?),
+            Made::Wait { .. } => (StepKind::WaitForEvent, self.wait(outcome).await?),
             Made::Invoke { function, data, timeout } => {
                 check_size("the data of an invocation", data.as_ref())?;
                 let child = RunId(made_by(self.run.id, &outcome.id));
@@ -217,8 +217,8 @@ impl Sealing<'_> {
         Ok(StepState::Finished(Some(body)))
     }
 
-    async fn wait(&self, made: &Made) -> Result<StepState, Error> {
-        let Made::Wait { pattern, condition, timeout } = made else {
+    async fn wait(&self, outcome: &Outcome) -> Result<StepState, Error> {
+        let Made::Wait { pattern, condition, timeout } = &outcome.made else {
             return Err(Error::Bug { what: "not a wait" });
         };
         if condition.as_ref().is_some_and(|condition| !condition.is_possible()) {
@@ -229,7 +229,7 @@ impl Sealing<'_> {
         let condition = match condition {
             Some(condition) => {
                 let text = serde_json::to_string(condition).map_err(|_| Error::Bug { what: "a condition" })?;
-                Some(Arc::from(text))
+                Some(self.bodies().seal(Part::Condition(&outcome.id), &text, &Redactor::default())?)
             }
             None => None,
         };
@@ -260,6 +260,6 @@ impl Sealing<'_> {
     }
 
     fn error(&self, part: Part<'_>, error: &FunctionError) -> Result<Failure, Error> {
-        Ok(Failure::Error(self.bodies().seal(part, &error_json(error), self.redactor)?))
+        Ok(Failure::Error(self.bodies().seal_error(part, error, self.redactor)?))
     }
 }

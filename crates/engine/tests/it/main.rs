@@ -6,6 +6,7 @@ mod audit;
 mod canary;
 mod damage;
 mod events;
+mod fuzz;
 mod model;
 mod several_servers;
 mod support;

@@ -1,8 +1,11 @@
 //! A ledger behind a cable that can be cut: what a crashed process no longer reaches.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
@@ -10,16 +13,95 @@ use claviger_core::{Incarnation, Revision, Timestamp};
 use claviger_store::{Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subject, Tail};
 use parking_lot::Mutex;
 
+/// The next number of a small generator (splitmix64), so that a seed tells the whole story.
+pub(crate) fn random(seed: &mut u64) -> u64 {
+    *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *seed;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 pub(crate) struct Cable {
     inner: Arc<dyn Ledger>,
     is_cut: AtomicBool,
     /// A stream whose appends fail as on a full disk.
     full: Mutex<Option<Stream>>,
+    /// Appends that were refused for that.
+    refused: AtomicU64,
+    /// What befalls appends to the run stream, one after the other.
+    faults: Mutex<VecDeque<Fault>>,
+    /// What befalls them at random: seed and one in how many.
+    weather: Mutex<Option<(u64, u64)>>,
+}
+
+/// What may befall an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    None,
+    /// It is not stored, and nobody knows.
+    Unstored,
+    /// It is stored, and nobody knows.
+    Unanswered,
 }
 
 impl Cable {
     pub(crate) fn new(inner: Arc<dyn Ledger>) -> Cable {
-        Cable { inner, is_cut: AtomicBool::new(false), full: Mutex::new(None) }
+        Cable {
+            inner,
+            is_cut: AtomicBool::new(false),
+            full: Mutex::new(None),
+            refused: AtomicU64::new(0),
+            faults: Mutex::default(),
+            weather: Mutex::default(),
+        }
+    }
+
+    /// Has the next appends to the run stream meet these faults.
+    pub(crate) fn befall(&self, faults: &[Fault]) {
+        self.faults.lock().extend(faults);
+    }
+
+    /// Has one in so many appends to the run stream meet a fault, until told otherwise.
+    pub(crate) fn weather(&self, weather: Option<(u64, u64)>) {
+        *self.weather.lock() = weather;
+    }
+
+    /// Appends that were refused because a stream is full.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::SeqCst)
+    }
+
+    fn fault(&self, append: &Append) -> Fault {
+        if append.stream != Stream::Runs {
+            return Fault::None;
+        }
+        if let Some(fault) = self.faults.lock().pop_front() {
+            return fault;
+        }
+        match &mut *self.weather.lock() {
+            Some((seed, one_in)) => match random(seed) % (*one_in * 2) {
+                0 => Fault::Unstored,
+                1 => Fault::Unanswered,
+                _ => Fault::None,
+            },
+            None => Fault::None,
+        }
+    }
+
+    async fn append_one(&self, append: Append) -> Result<Revision> {
+        let ledger = self.reach()?;
+        if Some(append.stream) == *self.full.lock() {
+            self.refused.fetch_add(1, Ordering::SeqCst);
+            return Err(Error::Full);
+        }
+        let fault = self.fault(&append);
+        if fault == Fault::Unstored {
+            return Err(Error::Unavailable { source: None });
+        }
+        let alone = Append { follows: false, ..append };
+        let stored = ledger.append(vec![alone]).await.pop().expect("one result");
+        if fault == Fault::Unanswered { Err(Error::Unavailable { source: None }) } else { stored }
     }
 
     pub(crate) fn cut(&self) {
@@ -41,21 +123,11 @@ impl Cable {
 #[async_trait]
 impl Ledger for Cable {
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Revision>> {
-        let full = *self.full.lock();
         let mut results = Vec::new();
         for append in batch {
             // One by one, so that an entry that follows a refused one is skipped as it must be.
             let skip = append.follows && matches!(results.last(), Some(Err(_)));
-            let result = match self.reach() {
-                Err(error) => Err(error),
-                Ok(_) if skip => Err(Error::Skipped),
-                Ok(_) if Some(append.stream) == full => Err(Error::Full),
-                Ok(ledger) => {
-                    let alone = Append { follows: false, ..append };
-                    ledger.append(vec![alone]).await.pop().expect("one result")
-                }
-            };
-            results.push(result);
+            results.push(if skip { Err(Error::Skipped) } else { self.append_one(append).await });
         }
         results
     }

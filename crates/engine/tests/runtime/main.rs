@@ -2,8 +2,10 @@
 
 mod cable;
 mod crashes;
+mod faults;
 mod reseal;
 mod runs;
 mod secrets;
 mod steps;
+mod stress;
 mod world;

@@ -204,6 +204,7 @@ impl Store {
         // What the server had to do when the worker went is done now.
         let world = open(open_ledger(&directory), index.clone(), KEY).await.unwrap();
         let seen = see(&world).await;
+        assert_eq!((seen.runs.len(), seen.secrets.len()), (5, 4));
         let records = everything(&*world.ledger).await;
         world.engine.close().await;
         Store { directory, index, api_key, seen, records }

@@ -163,6 +163,8 @@ async fn a_worker_is_never_given_more_than_its_credit_or_the_functions_limit() {
         held.push(worker.job().await);
     }
     assert_eq!(held.iter().filter(|job| job.function.as_str() == "payout").count(), 2);
+    // The other function's job ends last: without it, only what the limit allows is left to come.
+    held.sort_by_key(|job| job.function.as_str() == "payout");
     let mut done = 0;
     while let Some(job) = held.pop() {
         worker.complete(&job, "null").await;

@@ -47,7 +47,8 @@ impl SqliteLedger {
 
     /// Replaces every record by what `rewrite` makes of it, stream by stream in the order of [`Stream::ALL`], each in the
     /// order of revisions. One transaction: when this returns, all are replaced, durably, and after an error or a crash
-    /// none is. Meant for a ledger that nothing else uses: appends wait, tails are told nothing.
+    /// none is. Meant for a ledger that nothing else uses: appends wait, tails are told nothing. Not on the trait, since a
+    /// replicated ledger could not promise it.
     ///
     /// The records are copied into new pages, and the former ones are overwritten with zeros. They are gone from the files
     /// after [`scrub`](SqliteLedger::scrub). Until then there has to be room for three times what is stored.

@@ -72,12 +72,26 @@ export class StepError extends Error {
 const MAX_MESSAGE = 4 * 1024;
 const MAX_STACK = 16 * 1024;
 
+/** What was thrown, in words. */
+export interface ErrorDescription {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+}
+
 /** Describes anything that was thrown, for a frame. Never throws itself. */
-export function describeError(thrown: unknown): { name: string; message: string; stack?: string } {
+export function describeError(thrown: unknown): ErrorDescription {
+  const { name, message, stack } = describeWhole(thrown);
+  const described = { name: cut(name, 200), message: cut(message, MAX_MESSAGE) };
+  return stack === undefined ? described : { ...described, stack: cut(stack, MAX_STACK) };
+}
+
+/** The same without its limits: what is cut may end within a value, and so cannot be redacted any more. */
+export function describeWhole(thrown: unknown): ErrorDescription {
   try {
-    if (!(thrown instanceof Error)) return { name: "Error", message: cut(`${String(thrown)} was thrown`, MAX_MESSAGE) };
-    const described = { name: cut(String(thrown.name), 200), message: cut(String(thrown.message), MAX_MESSAGE) };
-    return typeof thrown.stack === "string" ? { ...described, stack: cut(thrown.stack, MAX_STACK) } : described;
+    if (!(thrown instanceof Error)) return { name: "Error", message: `${String(thrown)} was thrown` };
+    const described = { name: String(thrown.name), message: String(thrown.message) };
+    return typeof thrown.stack === "string" ? { ...described, stack: thrown.stack } : described;
   } catch {
     return { name: "Error", message: "something that cannot be described was thrown" };
   }

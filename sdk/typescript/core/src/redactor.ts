@@ -1,5 +1,6 @@
 import type { DeliveredSecret } from "./protocol.js";
 import { utf8Length } from "./json.js";
+import { valueForms } from "./value-forms.js";
 
 /** Shorter values would mask ordinary text. */
 const MIN_BYTES = 6;
@@ -7,8 +8,14 @@ const MIN_BYTES = 6;
 /** How long a value stays masked after its last job: log lines may come late. */
 const LINGER_MS = 60_000;
 
+/** Longer lines are cut, after they were redacted: what is cut before may end within a value. */
+const MAX_LINE = 8 * 1024;
+
 interface Tracked {
   readonly mask: string;
+  readonly secret: DeliveredSecret;
+  /** Made when there is something to redact: most jobs log nothing. */
+  forms?: readonly string[];
   jobs: number;
   /** When the last job ended; counts only while `jobs` is 0. */
   endedAt: number;
@@ -25,29 +32,28 @@ export class LogRedactor {
 
   /** Masks these values from now on, until a minute after the returned function has been called. */
   track(secrets: readonly DeliveredSecret[]): () => void {
-    const held: Tracked[] = [];
-    for (const { name, version, value, encoding } of secrets) {
-      if (utf8Length(value) < MIN_BYTES) continue;
-      const mask = `«${name}@${version}»`;
-      held.push(this.#hold(value, mask));
-      const escaped = JSON.stringify(value).slice(1, -1);
-      if (encoding === undefined && escaped !== value) held.push(this.#hold(escaped, mask));
-    }
+    const held = secrets.filter((secret) => byteLength(secret) >= MIN_BYTES).map((secret) => this.#hold(secret));
     return () => this.#release(held);
   }
 
-  /** `text` with every tracked value replaced, the longest first. */
+  /** `text` with every form of every tracked value replaced, the longest first, and cut to 8 KiB. */
   redact(text: string): string {
     this.#forget();
-    const found = [...this.#tracked].filter(([value]) => text.includes(value));
-    found.sort(([left], [right]) => right.length - left.length);
-    return found.reduce((redacted, [value, { mask }]) => redacted.replaceAll(value, () => mask), text);
+    const masks = new Map<string, string>();
+    for (const tracked of this.#tracked.values()) {
+      tracked.forms ??= valueForms(tracked.secret);
+      for (const form of tracked.forms) if (text.includes(form)) masks.set(form, tracked.mask);
+    }
+    const found = [...masks].sort(([left], [right]) => right.length - left.length);
+    const redacted = found.reduce((redacted, [form, mask]) => redacted.replaceAll(form, () => mask), text);
+    return redacted.length > MAX_LINE ? `${redacted.slice(0, MAX_LINE).toWellFormed()}…` : redacted;
   }
 
-  #hold(value: string, mask: string): Tracked {
-    const tracked = this.#tracked.get(value) ?? { mask, jobs: 0, endedAt: 0 };
+  #hold(secret: DeliveredSecret): Tracked {
+    const key = secret.encoding === undefined ? secret.value : `${secret.encoding} ${secret.value}`;
+    const tracked = this.#tracked.get(key) ?? { mask: `«${secret.name}@${secret.version}»`, secret, jobs: 0, endedAt: 0 };
     tracked.jobs += 1;
-    this.#tracked.set(value, tracked);
+    this.#tracked.set(key, tracked);
     return tracked;
   }
 
@@ -61,8 +67,12 @@ export class LogRedactor {
 
   #forget(): void {
     const now = this.#now();
-    for (const [value, { jobs, endedAt }] of this.#tracked) {
-      if (jobs === 0 && now - endedAt > LINGER_MS) this.#tracked.delete(value);
+    for (const [key, { jobs, endedAt }] of this.#tracked) {
+      if (jobs === 0 && now - endedAt > LINGER_MS) this.#tracked.delete(key);
     }
   }
+}
+
+function byteLength({ value, encoding }: DeliveredSecret): number {
+  return encoding === "base64" ? Math.floor((value.replace(/=+$/, "").length * 3) / 4) : utf8Length(value);
 }

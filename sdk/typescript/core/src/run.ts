@@ -1,4 +1,4 @@
-import { describeError, NonRetryableError, RetryAfterError, StepError, type WireError } from "./errors.js";
+import { describeError, describeWhole, NonRetryableError, RetryAfterError, StepError, type WireError } from "./errors.js";
 import type { ClavigerFunction, Context } from "./functions.js";
 import { decodeEncoded, encodeJson, NotJsonError } from "./json.js";
 import { defer, type Deferred } from "./open-promise.js";
@@ -187,7 +187,7 @@ export class Run implements StepHost {
     } catch (error) {
       if (this.#closed) return;
       this.#final = { kind: "fail", members: describeThrown(error) };
-      const { name, message } = describeError(error);
+      const { name, message } = describeWhole(error);
       this.#host.warn(`${this.#label()} failed: ${name}: ${message}`);
     }
     this.#gated = [];

@@ -1,4 +1,5 @@
 import type { DeliveredSecret } from "./protocol.js";
+import { valueBytes } from "./value-forms.js";
 
 /** The secrets of one job. It shows names, never values, to `console.log`, `JSON.stringify` and the like. */
 export interface Secrets<Name extends string = string> {
@@ -43,9 +44,7 @@ export class DeliveredSecrets implements Secrets {
   }
 
   getBytes(name: string): Uint8Array {
-    const secret = this.#find(name);
-    if (secret.encoding !== "base64") return new TextEncoder().encode(secret.value);
-    return Uint8Array.from(atob(secret.value), (character) => character.charCodeAt(0));
+    return valueBytes(this.#find(name));
   }
 
   has(name: string): boolean {

@@ -130,6 +130,41 @@ describe("the log redactor", () => {
     expect(redactor.redact(JSON.stringify({ c: 'line "one"\nline two' }))).toBe('{"c":"«C@3»"}');
   });
 
+  it("masks what ordinary programs make of a value", () => {
+    const redactor = new LogRedactor(() => 0);
+    const value = 'p"q\\/é&<x> %+\t🔑 of a text';
+    const lines = "-----BEGIN-----\nthe first line\nthe second line";
+    const binary = Buffer.from([0xff, 0, 0xc3, 1, 2, 3, 4]);
+    redactor.track([
+      { name: "A", version: 1, value },
+      { name: "B", version: 2, value: lines },
+      { name: "C", version: 3, value: binary.toString("base64"), encoding: "base64" },
+    ]);
+    const bytes = Buffer.from(value);
+    const shown = [
+      JSON.stringify({ value }),
+      JSON.stringify(JSON.stringify({ value })),
+      encodeURIComponent(value),
+      new URLSearchParams({ value }).toString(),
+      bytes.toString("hex"),
+      bytes.toString("hex").toUpperCase(),
+      ...["", "x", "xy"].map((before) => Buffer.from(`${before}${value}`).toString("base64url")),
+      "the second line alone",
+      binary.toString("hex"),
+      Buffer.concat([Buffer.from("user:"), binary]).toString("base64"),
+    ];
+    for (const text of shown) expect(redactor.redact(text)).toMatch(/«[ABC]@[123]»/);
+    expect(shown.map((text) => redactor.redact(text)).join(" ")).not.toMatch(/text|second|20 of|6f662061|c30102/i);
+  });
+
+  it("cuts long lines after it has redacted them", () => {
+    const redactor = new LogRedactor(() => 0);
+    redactor.track([{ name: "A", version: 1, value: "a value to be masked" }]);
+    const line = redactor.redact(`${"x".repeat(8 * 1024 - 9)}a value to be masked`);
+    expect(line.endsWith("x«A@1»…") || line.endsWith("x«A@1»")).toBe(true);
+    expect(redactor.redact("y".repeat(10_000))).toHaveLength(8 * 1024 + 1);
+  });
+
   it("takes values literally and forgets them a minute after their last job", () => {
     let now = 0;
     const redactor = new LogRedactor(() => now);

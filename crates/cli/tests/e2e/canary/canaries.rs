@@ -9,8 +9,20 @@ pub(super) struct Canaries {
 }
 
 const NAMES: [&str; 14] = [
-    "plain", "special", "first line", "second line", "binary", "rotated", "rotated again", "deleted", "argument",
-    "unused", "refused", "mistyped", "too long", "short-lived",
+    "plain",
+    "special",
+    "first line",
+    "second line",
+    "binary",
+    "rotated",
+    "rotated again",
+    "deleted",
+    "argument",
+    "unused",
+    "refused",
+    "mistyped",
+    "too long",
+    "short-lived",
 ];
 
 impl Canaries {

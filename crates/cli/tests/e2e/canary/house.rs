@@ -6,7 +6,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::canaries::Canaries;
-use crate::support::{Api, Cli, NodeProgram, NodeWorker, Process, Server, ServerPlan, Transcript, process, server::BINARY};
+use crate::support::{
+    Api, Cli, NodeProgram, NodeWorker, Process, Server, ServerPlan, Transcript, process, server::BINARY,
+};
 
 /// How the server is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,7 @@ pub(super) struct House {
     pub(super) subscriber: Process,
     /// Follows every event, as the bytes come.
     pub(super) stream: Transcript,
+    first_key: String,
     master_key: Vec<u8>,
 }
 
@@ -65,7 +68,7 @@ impl House {
         let variables = [("CONTROL", control.as_str())];
         let worker = program.start(&server.api, &key_of(&roles, "runtime"), &variables).await;
         let master_key = master_key(kind, &server);
-        House { server, cli, api, roles, worker, subscriber, stream, master_key }
+        House { server, cli, api, roles, worker, subscriber, stream, first_key: first, master_key }
     }
 
     pub(super) fn key(&self, role: &str) -> String {
@@ -75,7 +78,8 @@ impl House {
     /// The secret parts of every key there is.
     pub(super) fn keys(&self) -> Vec<(String, Vec<u8>)> {
         let roles = self.roles.iter().map(|(role, key)| (format!("{role} key"), secret_part(key)));
-        roles.chain([("master key".to_owned(), self.master_key.clone())]).collect()
+        let first = ("first key".to_owned(), secret_part(&self.first_key));
+        roles.chain([first, ("master key".to_owned(), self.master_key.clone())]).collect()
     }
 }
 

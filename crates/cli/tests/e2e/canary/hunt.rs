@@ -1,5 +1,7 @@
 //! The search for canaries in every encoding.
 
+use std::collections::HashSet;
+
 use aho_corasick::AhoCorasick;
 use base64::{
     Engine,
@@ -63,11 +65,8 @@ impl Hunt {
     pub(super) fn new(canaries: &Canaries, keys: &[(String, Vec<u8>)]) -> Hunt {
         let values = canaries.tokens().iter().flat_map(|(name, token)| needles(name, token.as_bytes(), Kind::Value));
         let keys = keys.iter().flat_map(|(name, secret)| needles(name, secret, Kind::Key));
-        let control = Needle {
-            what: "control".to_owned(),
-            bytes: Canaries::control().into_bytes(),
-            kind: Kind::Control,
-        };
+        let control =
+            Needle { what: "control".to_owned(), bytes: Canaries::control().into_bytes(), kind: Kind::Control };
         let needles: Vec<Needle> = values.chain(keys).chain([control]).collect();
         let search = AhoCorasick::new(needles.iter().map(|needle| &needle.bytes)).expect("a search");
         Hunt { needles, search }
@@ -81,7 +80,9 @@ impl Hunt {
             Kind::Key => !place.is_free_of_keys,
             Kind::Control => true,
         };
-        let alien = found.iter().filter(|(needle, _)| !belongs(needle));
+        // Of each kind the first one: a value that is in the clear tends to be so many times.
+        let mut told = HashSet::new();
+        let alien = found.iter().filter(|(needle, _)| !belongs(needle) && told.insert(&needle.what));
         let mut hits: Vec<String> = alien.map(|(needle, at)| place.hit(needle, *at)).collect();
         if place.has_control && !found.iter().any(|(needle, _)| needle.kind == Kind::Control) {
             let shown = String::from_utf8_lossy(&place.bytes[..place.bytes.len().min(400)]).into_owned();

@@ -63,6 +63,13 @@ const functions = [
     throw new Error(`failed with ${JSON.stringify(all(given))} and ${texts(given).join("\n")}`);
   }),
 
+  // The message is cut within the value.
+  on("cut", { secrets }, async ({ event, secrets: given, step }) => {
+    const cut = (name, before) => Object.assign(new Error("x".repeat(before) + given.get(name)), { name: "n".repeat(180) + given.get(name) });
+    await step.run("caught", () => Promise.reject(cut("SPECIAL", event.data.before))).catch(() => {});
+    throw cut("PLAIN", event.data.before);
+  }),
+
   on("final", { secrets }, async ({ secrets: given }) => {
     throw Object.assign(new NonRetryableError(texts(given).join(", ")), { name: given.get("PLAIN") });
   }),

@@ -91,7 +91,7 @@ fn wrong_places(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
         format!("{SECRETS}?{value}=1"),
         format!("/v1/environments/default/runs?limit={value}"),
         format!("/v1/environments/default/runs?status={value}"),
-        format!("/v1/environments/default/runs?after={value}"),
+        format!("/v1/environments/default/runs?after=-{value}"),
         format!("/v1/environments/default/runs/{value}"),
         format!("/v1/environments/default/audit?after={value}"),
         format!("/v1/environments/default/subscribe?pattern=a&after={value}"),
@@ -107,7 +107,7 @@ fn wrong_places(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
     let strange_host = house.api.request(Method::GET, "/v1/caller").header("host", format!("{value}.example"));
     let requests = paths.into_iter().map(|path| house.api.request(Method::GET, &path));
     let body = json!({ "value": value });
-    requests.chain([conditional.json(&body), strange_type.body(body.to_string()), strange_host]).collect()
+    requests.chain([conditional.json(&body), strange_type.body(value.to_owned()), strange_host]).collect()
 }
 
 /// Values where an API key belongs, and keys that are none.

@@ -17,7 +17,7 @@ use crate::support::{
 
 /// What is there while everything runs.
 pub(super) async fn while_running(house: &House, canaries: &Canaries) -> Vec<Place> {
-    let mut places = files(house.server.data(), "while the server runs");
+    let mut places = files(house.server.data(), "while the server runs", "claviger.db-wal");
     for (role, key) in &house.roles {
         places.push(every_answer(&house.api.with_key(key).apart(), role).await);
     }
@@ -40,20 +40,20 @@ pub(super) async fn while_running(house: &House, canaries: &Canaries) -> Vec<Pla
 pub(super) async fn after_the_end(house: House) -> Vec<Place> {
     let log = house.server.process.stderr.clone();
     let (plan, _) = house.server.stop().await;
-    let mut places = files(plan.data(), "after the end");
+    let mut places = files(plan.data(), "after the end", "claviger.db");
     places.push(Place::new("the server's log", log.bytes()).with_control().without_keys());
     places
 }
 
-/// Every file in the directory. Files of keys may hold keys.
-fn files(directory: &Path, when: &str) -> Vec<Place> {
+/// Every file in the directory. Files of keys may hold keys. The newest records are in the file that shows the control.
+fn files(directory: &Path, when: &str, shows_control: &str) -> Vec<Place> {
     let mut paths = Vec::new();
     collect(directory, &mut paths);
-    assert!(paths.iter().any(|path| path.ends_with("claviger.db")), "{paths:?}");
+    assert!(paths.iter().any(|path| path.ends_with(shows_control)), "{paths:?}");
     let place = |path: &PathBuf| {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let place = Place::new(format!("{}, {when}", path.display()), bytes);
-        let place = if path.ends_with("claviger.db") { place.with_control() } else { place };
+        let place = if path.ends_with(shows_control) { place.with_control() } else { place };
         if path.extension().is_some_and(|extension| extension == "key") { place } else { place.without_keys() }
     };
     paths.iter().map(place).collect()
@@ -107,7 +107,9 @@ async fn every_answer(api: &Api, role: &str) -> Place {
             }
         }
     }
-    Place::new(format!("what {role} may read"), api.transcript.bytes()).with_control().without_keys()
+    let place = Place::new(format!("what {role} may read"), api.transcript.bytes()).without_keys();
+    // The others may read next to nothing.
+    if ["admin", "operator", "viewer"].contains(&role) { place.with_control() } else { place }
 }
 
 /// The path with everything that its parameters can be.

@@ -24,6 +24,7 @@ pub(super) async fn unfold(house: &House, canaries: &Canaries) {
         run(house, function, end).await;
     }
     carried_values_are_masked_too(house).await;
+    errors_are_cut_within_a_value(house).await;
     change(&house.cli, canaries).await;
     run(house, "leaky", "completed").await;
     a_run_is_cancelled_that_holds_values(house).await;
@@ -47,6 +48,15 @@ async fn carried_values_are_masked_too(house: &House) {
     }
 }
 
+/// The server keeps 4,096 bytes of a message, and 200 of a name.
+async fn errors_are_cut_within_a_value(house: &House) {
+    for left in [17, 24, 30] {
+        let data = json!({ "before": 4096 - left, "control": Canaries::control() });
+        let runs = house.api.emit_and_wait("test.cut", data).await;
+        assert_eq!(runs[0]["status"], "failed", "{}", runs[0]);
+    }
+}
+
 async fn change(cli: &Cli, canaries: &Canaries) {
     let [_, rotated] = canaries.rotated();
     let [deleted, again] = canaries.deleted();
@@ -56,7 +66,7 @@ async fn change(cli: &Cli, canaries: &Canaries) {
         cli.set("DELETED", value).await;
     }
     cli.ok(&["secret", "delete", "DELETED"]).await;
-    let conflict = cli.run_with_input(&["secret", "set", "PLAIN", "--cas", "1"], canaries.refused().as_bytes()).await;
+    let conflict = cli.run_with_input(&["secret", "set", "PLAIN", "--cas", "0"], canaries.refused().as_bytes()).await;
     assert_eq!(conflict.code, 5, "{}", conflict.stderr);
 }
 

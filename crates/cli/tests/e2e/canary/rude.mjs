@@ -12,7 +12,7 @@ const conversations = [
   [JSON.stringify({ ...hello, environment: `No ${canary}` })],
   [JSON.stringify({ ...hello, functions: [{ id: "rude", triggers: [{ event: `..${canary}` }], secrets: [{ name: ` ${canary}` }] }] })],
   [JSON.stringify(hello), JSON.stringify({ type: canary })],
-  [JSON.stringify(hello), JSON.stringify({ type: "complete", run: canary, fence: canary, outcomes: [], result: canary })],
+  [JSON.stringify(hello), JSON.stringify({ type: "complete", run: "run_0", fence: "0", outcomes: [], result: canary })],
   [JSON.stringify(hello), JSON.stringify({ type: "step", run: 7, fence: canary, outcomes: canary })],
 ];
 

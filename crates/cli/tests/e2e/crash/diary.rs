@@ -156,4 +156,3 @@ impl Diary {
         [self.deed()].iter().chain(&self.unsure).filter_map(value).collect()
     }
 }
-

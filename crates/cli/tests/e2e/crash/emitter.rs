@@ -44,7 +44,7 @@ impl Emitter {
     /// Emits until told to stop.
     pub(super) async fn work(mut self, stop: watch::Receiver<bool>) -> Vec<Emitted> {
         let mut emitted: Vec<Emitted> = Vec::new();
-        while let Some(()) = self.has_room(stop.clone()).await {
+        while self.has_room(stop.clone()).await {
             let function = self.functions[self.random.below(self.functions.len())];
             let id = format!("{}-{}-{function}", self.name, emitted.len());
             let event = self.emit(&id, &trigger(function)).await;
@@ -54,17 +54,20 @@ impl Emitter {
                 let again = self.emit(&known.id, &known.name).await;
                 assert_eq!(again.revision, known.revision, "event {} was stored twice", known.id);
             }
-            sleep(self.random.millis(0..=40)).await;
+            sleep(self.random.millis(0..=15)).await;
         }
         emitted
     }
 
-    /// Nothing when it is time to stop.
-    async fn has_room(&self, mut stop: watch::Receiver<bool>) -> Option<()> {
+    /// Waits for room for one more run. False when it is time to stop.
+    async fn has_room(&self, mut stop: watch::Receiver<bool>) -> bool {
         tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => None,
-            permit = self.room.acquire() => Some(permit.expect("an open semaphore").forget()),
+            _ = stop.wait_for(|stop| *stop) => false,
+            permit = self.room.acquire() => {
+                permit.expect("an open semaphore").forget();
+                true
+            }
         }
     }
 

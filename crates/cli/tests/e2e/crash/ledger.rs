@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::emitter::Emitted;
 
-/// The format byte and the signature before a record's body.
-const HEAD: usize = 33;
+/// What is before a record's body: the format, the signature, the revision of the record before it.
+const HEAD: usize = 1 + 32 + 8;
 
 /// A run's journal, counted.
 #[derive(Clone, Debug, Default)]

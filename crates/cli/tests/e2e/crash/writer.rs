@@ -59,7 +59,7 @@ impl Writer {
                 0 => self.look(at).await,
                 _ => self.change(at).await,
             }
-            sleep(self.random.millis(0..=25)).await;
+            sleep(self.random.millis(0..=15)).await;
         }
         self.diaries
     }
@@ -71,7 +71,9 @@ impl Writer {
         let diary = &mut self.diaries[at];
         let Some((status, body)) = answer else { return diary.unanswered(asked) };
         match status {
-            StatusCode::OK | StatusCode::CREATED => diary.done(asked, whole(&body["revision"]), whole(&body["version"])),
+            StatusCode::OK | StatusCode::CREATED => {
+                diary.done(asked, whole(&body["revision"]), whole(&body["version"]))
+            }
             StatusCode::CONFLICT => diary.conflicted(asked, whole(&body["currentRevision"])),
             StatusCode::NOT_FOUND if asked.deed == Deed::Delete => diary.missing(asked),
             _ => panic!("{asked:?}: {status} {body}: {diary:?}"),
@@ -85,9 +87,7 @@ impl Writer {
         let name = &self.diaries[at].name;
         let path = format!("/secrets/{name}");
         let request = match asked.deed {
-            Deed::Set(number) => {
-                self.client.request(Method::PUT, &path).json(&json!({ "value": value(name, number) }))
-            }
+            Deed::Set(number) => self.client.request(Method::PUT, &path).json(&json!({ "value": value(name, number) })),
             Deed::Delete => self.client.request(Method::DELETE, &path),
         };
         let request = match asked.expected {

@@ -36,7 +36,8 @@ async fn a_retry_keeps_finished_steps(api: &Api, stripe: &FakeStripe) {
     assert_eq!(run["status"], "completed", "{run}");
     assert_eq!(run["result"], json!({ "first": "ch_1", "attempt": 3 }), "{run}");
     let key = format!("{}-charge", id(&run));
-    let keys: Vec<_> = stripe.requests().iter().filter_map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
+    let keys: Vec<_> =
+        stripe.requests().iter().filter_map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
     assert_eq!(keys, [key.clone(), key], "once refused, once charged, never again");
 }
 

@@ -59,7 +59,8 @@ async fn a_killed_server_comes_back(sdk: Sdk) {
     let server = server.kill().await.start().await;
     let run = only(api.runs_of(&interrupted).await);
     assert_eq!((&run["status"], &run["result"]), (&json!("completed"), &json!("ch_1")), "{run}");
-    let keys: Vec<_> = stripe.requests().iter().map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
+    let keys: Vec<_> =
+        stripe.requests().iter().map(|request| request.header("idempotency-key").map(str::to_owned)).collect();
     assert_eq!(keys, vec![Some(format!("{}-charge", id(&run))); 2], "the step had no result, so it ran again");
 
     api.emit("test.approved.now", json!({ "order": 1, "by": "ada" })).await;

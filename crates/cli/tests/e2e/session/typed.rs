@@ -49,8 +49,7 @@ async fn the_example_in_rust_pays_out() {
 }
 
 async fn the_first_value_is_an_argument(cli: &Cli) {
-    let arguments =
-        ["secret", "set", "STRIPE_KEY", FIRST, "--env", "default", "--description", "Stripe live key"];
+    let arguments = ["secret", "set", "STRIPE_KEY", FIRST, "--env", "default", "--description", "Stripe live key"];
     let ran = cli.run(&arguments).await;
     assert!(ran.stderr.contains("a value among the arguments can be seen"), "{}", ran.stderr);
     assert!(!ran.stderr.contains(FIRST) && !ran.stdout.contains(FIRST));
@@ -95,7 +94,10 @@ async fn rotate(cli: &Cli, subscribed: &Process) {
     assert_eq!((&secret["version"], &secret["description"]), (&json!(2), &json!("Stripe live key")));
     let line = subscribed.stdout.line("system.secret.STRIPE_KEY.updated").await;
     let data: Value = serde_json::from_str(&line[line.find('{').expect("data")..]).expect("JSON");
-    assert_eq!((&data["name"], &data["action"], &data["version"]), (&json!("STRIPE_KEY"), &json!("updated"), &json!(2)));
+    assert_eq!(
+        (&data["name"], &data["action"], &data["version"]),
+        (&json!("STRIPE_KEY"), &json!("updated"), &json!(2))
+    );
     assert!(!subscribed.stdout.text().contains(SECOND));
 }
 

@@ -17,7 +17,7 @@ pub(super) enum Sdk {
 /// A worker that the server has accepted. It ends with the test.
 #[derive(Debug)]
 pub(super) enum Running {
-    Node(NodeWorker),
+    Node(Box<NodeWorker>),
     Rust(#[expect(dead_code, reason = "it ends with the runtime of the test")] WorkerHandle),
 }
 
@@ -27,7 +27,8 @@ impl Sdk {
         match self {
             Sdk::Node => {
                 let program = NodeProgram::script(include_str!("functions.mjs"));
-                Running::Node(program.start(&server.api, &server.runtime_key(), &[("STRIPE_URL", stripe)]).await)
+                let worker = program.start(&server.api, &server.runtime_key(), &[("STRIPE_URL", stripe)]).await;
+                Running::Node(Box::new(worker))
             }
             Sdk::Rust => {
                 let worker = Worker::new().url(&server.api).api_key(server.runtime_key());
@@ -52,12 +53,14 @@ fn functions(stripe: &str) -> Vec<Function> {
         on("tired").retry(retry()).handler(|ctx: Context| async move {
             Err::<(), _>(HandlerError::new(format!("attempt {}", ctx.attempt())))
         }),
-        on("hopeless").retry(retry()).handler(|_: Context| async { Err::<(), _>(HandlerError::non_retryable("never")) }),
+        on("hopeless")
+            .retry(retry())
+            .handler(|_: Context| async { Err::<(), _>(HandlerError::non_retryable("never")) }),
         on("slow").handler(move |ctx| slow(ctx, for_slow.clone())),
         on("curious").secret("SET").secret("UNSET").handler(curious),
-        on("needy").required_secret("NEEDED").handler(|ctx: Context| async move {
-            Ok(ctx.secrets().get("NEEDED")?.expose().len())
-        }),
+        on("needy")
+            .required_secret("NEEDED")
+            .handler(|ctx: Context| async move { Ok(ctx.secrets().get("NEEDED")?.expose().len()) }),
         Function::new("rotated").on("system.secret.ROTATING.updated").handler(|ctx: Context| async move {
             let data = &ctx.event().data;
             Ok(json!({ "name": data["name"], "version": data["version"] }))
@@ -106,7 +109,8 @@ async fn approval(ctx: Context) -> Result<Value, HandlerError> {
     let order = ctx.event().data["order"].clone();
     let approve = WaitFor::new("test.approved.*").matching("data.order", order);
     let never = WaitFor::new("test.never").timeout(Duration::from_millis(50));
-    let (approved, never) = tokio::try_join!(ctx.wait_for_event("approve", approve), ctx.wait_for_event("never", never))?;
+    let (approved, never) =
+        tokio::try_join!(ctx.wait_for_event("approve", approve), ctx.wait_for_event("never", never))?;
     Ok(json!({ "by": approved.map(|event| event.data["by"].clone()), "never": never.map(|event| event.id) }))
 }
 

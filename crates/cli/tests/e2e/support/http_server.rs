@@ -72,7 +72,10 @@ impl Response {
     }
 }
 
-async fn answer<F: Future<Output = Response>>(mut stream: TcpStream, handler: &impl Fn(Request) -> F) -> io::Result<()> {
+async fn answer<F: Future<Output = Response>>(
+    mut stream: TcpStream,
+    handler: &impl Fn(Request) -> F,
+) -> io::Result<()> {
     let request = read(&mut stream).await?;
     let response = handler(request).await;
     let head = format!(

@@ -24,6 +24,8 @@ enum Part<'a> {
     /// The input of this or an invoked run.
     Input(&'a str),
     Step(&'a str),
+    /// What a step waits for.
+    Condition(&'a str),
     Output,
     /// The error of an attempt.
     Error(u32),
@@ -35,6 +37,7 @@ impl<'a> Owner<'a> {
         match part {
             Part::Input(run) => Binding::RunInput { environment, run },
             Part::Step(step) => Binding::StepResult { environment, run, step, view },
+            Part::Condition(step) => Binding::StepCondition { environment, run, step },
             Part::Output => Binding::RunOutput { environment, run, view },
             Part::Error(attempt) => Binding::RunError { environment, run, attempt, view },
         }
@@ -73,6 +76,7 @@ impl StateForm {
                 body.renew(owner, Part::Step(step), renew)
             }
             StateForm::Invoke { child, input: Some(input), .. } => input.renew(owner, Part::Input(child), renew),
+            StateForm::Wait { condition: Some(body), .. } => body.renew(owner, Part::Condition(step), renew),
             StateForm::Finished(None)
             | StateForm::Failed(_)
             | StateForm::Sleep { .. }

@@ -1,0 +1,95 @@
+//! Cursors and stored records.
+
+use std::{
+    sync::{Arc, LazyLock, Mutex, PoisonError},
+    thread,
+};
+
+use claviger_core::{EnvironmentName, Scope};
+use claviger_crypto::{Keyring, MasterKey};
+use claviger_engine::{Engine, Error, Parts, WallClock, access::system_caller, events::Cursor};
+use claviger_store::{Append, Expected, Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Stream, Subject};
+use tokio::runtime::{Builder, Runtime};
+
+/// What is read as a cursor is printed the same.
+pub fn cursor(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match text.parse::<Cursor>() {
+        Ok(cursor) => assert_eq!(cursor.to_string(), text),
+        Err(error) => assert!(matches!(error, Error::InvalidCursor)),
+    }
+}
+
+const SOUND: &[u8] = include_bytes!("../corpus/record/plain");
+
+struct World {
+    runtime: Runtime,
+    ledger: Arc<MemoryLedger>,
+    keyring: Keyring,
+    engine: Engine,
+}
+
+/// An engine whose keyring is known here, so that records can be signed that it never wrote.
+static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| {
+    // A runtime cannot be made and driven on a thread that another one drives.
+    let made = thread::spawn(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let ledger = Arc::new(MemoryLedger::new());
+        let master = MasterKey::generate();
+        let (keyring, record) = Keyring::create(&master);
+        let append = Append::new(Stream::Keyring, Subject::new(&["keyring"]), record, Expected::Absent);
+        let parts = Parts {
+            ledger: ledger.clone(),
+            queue: Arc::new(MemoryQueue::new()),
+            index: Arc::new(MemoryIndex::new()),
+            master,
+            clock: Arc::new(WallClock),
+        };
+        let engine = runtime.block_on(async {
+            ledger.append(vec![append]).await.remove(0).expect("appended");
+            Engine::open(parts).await.expect("the engine opens")
+        });
+        let world = World { runtime, ledger, keyring, engine };
+        // Otherwise every record is refused for its signature, and nothing is tried.
+        assert!(is_read(&world, sign(&world.keyring, &subject(), SOUND)), "a sound record is read");
+        Mutex::new(world)
+    });
+    made.join().expect("the world is made")
+});
+
+/// A secret's record with any body, properly signed, and any bytes as a record, are metadata or corruption.
+pub fn record(data: &[u8]) {
+    let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    is_read(&world, sign(&world.keyring, &subject(), data));
+    is_read(&world, data.to_vec());
+}
+
+fn subject() -> Subject {
+    Subject::new(&["secret", "default", "env", "A"])
+}
+
+/// Whether the bytes are the record of a secret that is set.
+fn is_read(world: &World, bytes: Vec<u8>) -> bool {
+    world.runtime.block_on(describe(world, bytes))
+}
+
+async fn describe(world: &World, bytes: Vec<u8>) -> bool {
+    world.ledger.purge(Stream::Secrets, &subject()).await.expect("purged");
+    let append = Append::new(Stream::Secrets, subject(), bytes, Expected::Absent);
+    world.ledger.append(vec![append]).await.remove(0).expect("appended");
+    let scope = Scope::environment("default".parse::<EnvironmentName>().expect("a name"));
+    let vault = world.engine.vault();
+    // The list waits until the record is folded.
+    let listed = vault.list(&system_caller(), &scope, None, 10).await;
+    assert!(matches!(listed, Ok(_) | Err(Error::Corrupt { .. })), "{listed:?}");
+    let seen = vault.describe(&system_caller(), &scope, &"A".parse().expect("a name")).await;
+    assert!(matches!(seen, Ok(_) | Err(Error::Corrupt { .. } | Error::SecretNotFound)), "{seen:?}");
+    seen.is_ok()
+}
+
+/// Format, code, no record before it, body.
+fn sign(keyring: &Keyring, subject: &Subject, body: &[u8]) -> Vec<u8> {
+    let signed = [&[0; 8], body].concat();
+    let code = keyring.mac(&format!("secrets/{subject}"), &signed);
+    [&[1], &code[..], &signed].concat()
+}
