@@ -6,7 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::{npm, shell};
 
-const OLDEST_NODE: u32 = 20;
+/// Major and minor version: what the SDKs' build tools need.
+const OLDEST_NODE: (u32, u32) = (20, 19);
 
 /// Does every part, then reports all that is missing at once.
 pub(crate) fn run(root: &Path) -> Result<()> {
@@ -21,17 +22,18 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 
 fn check_node() -> Result<()> {
     let version = shell::output(shell::command(Path::new("."), "node", &["--version"]))
-        .with_context(|| format!("Node.js {OLDEST_NODE} or newer is needed for the TypeScript SDKs"))?;
-    let major = major_version(&version).with_context(|| format!("cannot read the version `{}`", version.trim()))?;
-    if major < OLDEST_NODE {
-        bail!("Node.js {OLDEST_NODE} or newer is needed for the TypeScript SDKs; this is {}", version.trim());
+        .context("Node.js 20.19 or newer is needed for the TypeScript SDKs")?;
+    let found = version_of(&version).with_context(|| format!("cannot read the version `{}`", version.trim()))?;
+    if found < OLDEST_NODE {
+        bail!("Node.js 20.19 or newer is needed for the TypeScript SDKs; this is {}", version.trim());
     }
     println!("Node.js {}: fine", version.trim());
     Ok(())
 }
 
-fn major_version(text: &str) -> Option<u32> {
-    text.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
+fn version_of(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.trim().strip_prefix('v')?.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }
 
 fn install_npm_packages(root: &Path) -> Result<()> {
@@ -76,9 +78,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_major_version_of_node_is_read() {
-        assert_eq!(major_version("v20.20.2\n"), Some(20));
-        assert_eq!(major_version("20"), None);
-        assert_eq!(major_version("vx"), None);
+    fn the_version_of_node_is_read() {
+        assert_eq!(version_of("v20.20.2\n"), Some((20, 20)));
+        assert_eq!(version_of("20"), None);
+        assert_eq!(version_of("vx"), None);
     }
 }

@@ -5,7 +5,10 @@ use std::{
     path::PathBuf,
 };
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum, error::ErrorKind};
+use clap::{
+    Args, Command as Definition, CommandFactory, Parser, Subcommand, ValueEnum,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use crate::{
     commands::{
@@ -28,14 +31,15 @@ use crate::{
     arg_required_else_help = true,
     after_help = "\
 Examples:
-  claviger dev                                   # a server on 127.0.0.1:8080, data in ./.claviger
+  claviger dev                           # a server on 127.0.0.1:8080
   printf %s \"$NEW\" | claviger secret set STRIPE_KEY
   claviger secret list
   claviger event emit payout.requested --data '{\"amount\": 1200}' --wait
-  claviger explain revision_conflict             # what an error code means, and what to do
+  claviger explain revision_conflict     # what an error code means
 
 Exit status:
-  0 ok, 1 other, 2 usage, 3 denied, 4 not found, 5 conflict, 6 no or wrong master key, 8 unreachable"
+  0 ok, 1 other, 2 usage: wrong or too large input, 3 denied, 4 not found,
+  5 conflict, 6 no or wrong master key, 8 unreachable"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -51,42 +55,43 @@ Makes a development key when no master key is set, and the API keys `admin.key` 
 
 Examples:
   claviger dev
-  claviger dev --listen 127.0.0.1:0 --data try             # a free port, which is printed
-  export CLAVIGER_API_KEY=$(cat .claviger/runtime.key)     # for a worker, in its terminal")]
+  claviger dev --listen 127.0.0.1:0 --data try     # on a free port
+  export CLAVIGER_API_KEY=$(cat .claviger/runtime.key)     # for a worker")]
     Dev(ServeArgs),
     /// Run a server
     #[command(after_help = "\
-When it serves, it prints one line on standard error: `claviger ready api=http://… data=…`.
+When it serves, it prints one line on standard error: `claviger ready api=http://… data=…`. The path after `data=` goes \
+to the end of the line, spaces included.
 
 Examples:
-  export CLAVIGER_MASTER_KEY=$(openssl rand -hex 32)       # keep it: it alone opens the store
-  claviger apikey bootstrap --data /var/lib/claviger       # once: the first admin key
+  export CLAVIGER_MASTER_KEY=$(openssl rand -hex 32)     # keep it
+  claviger apikey bootstrap --data /var/lib/claviger     # once
   claviger start --data /var/lib/claviger
   claviger start --config config.toml --listen 127.0.0.1:9000
   CLAVIGER_SERVER__LISTEN=127.0.0.1:9000 claviger start")]
     Start(ServeArgs),
     /// Set, list, describe and delete secrets
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger secret set STRIPE_KEY\n  claviger secret list")]
     Secret(SecretCommand),
     /// Emit events
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger event emit payout.requested --data '{\"amount\": 1200}'")]
     Event(EventCommand),
     /// Print events as they happen
     Subscribe(SubscribeArgs),
     /// List, show and cancel runs
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger run list --status failed\n  claviger run get RUN")]
     Run(RunCommand),
     /// List functions
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger function list")]
     Function(FunctionCommand),
     /// Create, list and revoke API keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger apikey create viewer --ttl 8h\n  claviger apikey list")]
     Apikey(ApiKeyCommand),
     /// Create and list environments
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger env create staging\n  claviger env list")]
     Env(EnvironmentCommand),
     /// Show the server's configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Examples:\n  claviger config-file show --config config.toml")]
     ConfigFile(ConfigFileCommand),
     /// Tell what an error code means and what to do
     Explain(ExplainArgs),
@@ -156,25 +161,36 @@ pub(crate) enum Format {
 /// # Errors
 /// What to print and with which status to exit: also for `--help` and `--version`.
 pub(crate) fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
-    Cli::try_parse_from(arguments).map_err(|error| without_values(error, arguments))
+    Cli::try_parse_from(arguments).map_err(|error| {
+        if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+            return error;
+        }
+        mended(error, named(arguments))
+    })
 }
 
-/// A mistake in `secret set` may be about the value itself, which is then not repeated.
-fn without_values(error: clap::Error, arguments: &[OsString]) -> clap::Error {
-    let is_message = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    let mut words = arguments.iter().map(OsString::as_os_str).filter(|word| !is_flag(word));
-    let is_set = words.any(|word| word == "secret") && words.any(|word| word == "set");
-    if is_message || !is_set {
-        return error;
-    }
+/// The command that the arguments name, as far as they name one.
+fn named(arguments: &[OsString]) -> Definition {
     let mut command = Cli::command();
     command.build();
-    let set = command.find_subcommand_mut("secret").and_then(|secret| secret.find_subcommand_mut("set"));
-    let message = format!("{} (the arguments are not repeated here, one might be a value)", error.kind());
-    match set {
-        Some(set) => set.error(error.kind(), message),
-        None => command.error(error.kind(), message),
+    for word in arguments.iter().skip(1).filter(|word| !is_flag(word)) {
+        let Some(found) = command.find_subcommand(word).cloned() else { break };
+        command = found;
     }
+    command
+}
+
+/// A mistake in `secret set` may be about the value itself, which is then not repeated. In the others the line of usage is
+/// that of the command: what variables set is no part of it.
+fn mended(mut error: clap::Error, mut command: Definition) -> clap::Error {
+    if command.get_bin_name() == Some("claviger secret set") {
+        let message = format!("{} (the arguments are not repeated here, one might be a value)", error.kind());
+        return command.error(error.kind(), message);
+    }
+    if error.get(ContextKind::Usage).is_some() {
+        error.insert(ContextKind::Usage, ContextValue::StyledStr(command.render_usage()));
+    }
+    error
 }
 
 fn is_flag(word: &OsStr) -> bool {

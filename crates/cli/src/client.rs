@@ -7,6 +7,7 @@ mod stream;
 use std::time::Duration;
 
 use bytes::Bytes;
+use claviger_api::Ready;
 use claviger_crypto::ALL_ENVIRONMENTS;
 use reqwest::{
     Method, Request, Response, Url,
@@ -74,15 +75,26 @@ impl Client {
 
     /// A request to a path under `/v1`. Each segment is percent-encoded.
     pub(crate) fn call(&self, method: Method, segments: &[&str]) -> Call<'_> {
+        let call = self.call_at(method, &[&["v1"], segments].concat());
+        match &self.key {
+            Some(key) => call.header(AUTHORIZATION, key.header()),
+            None => call,
+        }
+    }
+
+    /// Whether the server says that it has a development key only.
+    pub(crate) async fn has_development_key(&self) -> bool {
+        let response = self.call_at(Method::GET, &["readyz"]).within(CONNECT_WITHIN).open().await;
+        let Ok(response) = response else { return false };
+        answer::read::<Ready>(response).await.is_ok_and(|ready| ready.master_key == "development")
+    }
+
+    fn call_at(&self, method: Method, segments: &[&str]) -> Call<'_> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().push("v1").extend(segments);
+            path.pop_if_empty().extend(segments);
         }
-        let mut request = Request::new(method, url);
-        if let Some(key) = &self.key {
-            request.headers_mut().insert(AUTHORIZATION, key.header());
-        }
-        Call { client: self, request }
+        Call { client: self, request: Request::new(method, url) }
     }
 
     /// A request to a path in the environment.
@@ -137,12 +149,13 @@ impl Call<'_> {
 }
 
 impl Client {
-    /// Without a key, the advice is how to have one.
+    /// In a terminal for a worker the variable holds a key that manages nothing.
     fn advised(&self, failure: Failure) -> Failure {
-        if self.key.is_some() || !failure.has_code("unauthenticated") {
+        if !failure.has_code("denied") || !self.key.as_ref().is_some_and(|key| key.is_of_variable) {
             return failure;
         }
-        failure.hint("set CLAVIGER_API_KEY, or run this where `claviger dev` keeps its data (`--data-dir DIR`)")
+        failure
+            .hint("CLAVIGER_API_KEY holds this key; if it is a worker's runtime key, unset it for management commands")
     }
 }
 

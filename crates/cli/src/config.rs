@@ -16,8 +16,10 @@ use std::{
 
 use clap::Args;
 
-pub(crate) use self::key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, SQLITE_PATH, Value};
-use self::problems::Problems;
+pub(crate) use self::{
+    key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, SQLITE_PATH, Value},
+    problems::Problems,
+};
 use crate::failure::Failure;
 
 /// The flags that override a setting. Their values are read together with all others.
@@ -78,6 +80,13 @@ impl Config {
     /// # Errors
     /// `config_invalid`, with every problem.
     pub(crate) fn load(flags: &ConfigArgs) -> Result<Config, Failure> {
+        let (config, problems) = Config::read(flags);
+        problems.finish(Ok(config))
+    }
+
+    /// Reads and merges all sources. Settings that are wrong are left out; what is wrong is for the caller to report, with
+    /// what else there may be.
+    pub(crate) fn read(flags: &ConfigArgs) -> (Config, Problems) {
         let mut problems = Problems::default();
         let mut settings = defaults();
         if let Some(path) = &flags.config {
@@ -85,8 +94,7 @@ impl Config {
         }
         settings.extend(variables(env::vars_os(), &mut problems));
         settings.extend(given_flags(flags, &mut problems));
-        problems.finish()?;
-        Ok(Config(settings))
+        (Config(settings), problems)
     }
 
     /// The setting of a key, if it has one.
@@ -129,8 +137,10 @@ impl Config {
     }
 }
 
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
-const DEFAULT_DATA: &str = ".claviger";
+/// Where a server listens when nothing says where.
+pub(crate) const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+/// Where everything is kept when nothing says where.
+pub(crate) const DEFAULT_DATA: &str = ".claviger";
 
 fn defaults() -> BTreeMap<&'static str, Setting> {
     let default = |value| Setting { value, origin: Origin::Default };
@@ -153,7 +163,7 @@ fn variables(
         };
         let origin = Origin::Variable(name.to_owned());
         match KEYS.iter().find(|key| key.variable() == name) {
-            None => problems.add(&origin, "no key has this variable"),
+            None => problems.add(origin, "no key has this variable"),
             Some(key) => settings.extend(problems.setting(key, key.read(&text), origin)),
         }
     }
@@ -171,6 +181,16 @@ fn given_flags(flags: &ConfigArgs, problems: &mut Problems) -> Vec<(&'static str
     ];
     let read = given.into_iter().filter_map(|(key, text)| Some((key, text?)));
     read.filter_map(|(key, text)| problems.setting(key, key.read(&text), Origin::Flag(key.flag))).collect()
+}
+
+impl Origin {
+    /// The line, of what stands in a file.
+    fn line(&self) -> Option<usize> {
+        match self {
+            Origin::File { line, .. } => Some(*line),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Origin {

@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Ok = 0,
     /// What has no status of its own.
     Other = 1,
-    /// The arguments, the configuration or the request are wrong.
+    /// The arguments, the configuration or the input are wrong or too large.
     Usage = 2,
     /// Not allowed.
     Denied = 3,
@@ -30,18 +30,15 @@ pub(crate) enum Exit {
 impl From<ErrorKind> for Exit {
     fn from(kind: ErrorKind) -> Exit {
         match kind {
-            ErrorKind::Invalid => Exit::Usage,
+            ErrorKind::Invalid | ErrorKind::TooLarge => Exit::Usage,
             ErrorKind::Unauthenticated | ErrorKind::Denied => Exit::Denied,
             ErrorKind::NotFound => Exit::NotFound,
             ErrorKind::Conflict => Exit::Conflict,
             ErrorKind::NoKey => Exit::NoKey,
             ErrorKind::Unavailable => Exit::Unreachable,
-            ErrorKind::TooLarge
-            | ErrorKind::Limited
-            | ErrorKind::TimedOut
-            | ErrorKind::Corrupt
-            | ErrorKind::Full
-            | ErrorKind::Internal => Exit::Other,
+            ErrorKind::Limited | ErrorKind::TimedOut | ErrorKind::Corrupt | ErrorKind::Full | ErrorKind::Internal => {
+                Exit::Other
+            }
         }
     }
 }
@@ -50,7 +47,7 @@ impl Exit {
     /// The status for an HTTP answer: that of the kind of error which the server answers so.
     pub(crate) fn of_http(status: u16) -> Exit {
         match status {
-            400 => Exit::Usage,
+            400 | 413 => Exit::Usage,
             401 | 403 => Exit::Denied,
             404 => Exit::NotFound,
             409 => Exit::Conflict,
@@ -105,6 +102,11 @@ impl Failure {
             *line = redactor.redact(line).into_owned();
         }
         self
+    }
+
+    /// What went wrong, for people.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 
     /// Whether it has this public code.

@@ -50,7 +50,7 @@ fn run(command: Command, master_key: Option<Zeroizing<Vec<u8>>>) -> Result<(), F
         Command::Dev(arguments) => serve::run(Mode::Dev, &arguments, master_key),
         Command::Start(arguments) => serve::run(Mode::Start, &arguments, master_key),
         Command::Apikey(ApiKeyCommand::Bootstrap(arguments)) => serve::bootstrap(&arguments, master_key),
-        Command::ConfigFile(command) => commands::config_file::run(&command),
+        Command::ConfigFile(command) => commands::config_file::run(&command, master_key),
         Command::Explain(arguments) => commands::explain::run(&arguments),
         Command::Completion(arguments) => commands::completion::run(&arguments),
         Command::Version(arguments) => commands::version::run(&arguments),

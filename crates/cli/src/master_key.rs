@@ -51,8 +51,24 @@ pub(crate) fn find(variable: Option<Zeroizing<Vec<u8>>>, config: &Config) -> Res
     sources.pop().map(read).transpose()
 }
 
+/// The sources beside the configuration, each as people may see it, with its name.
+pub(crate) fn shown(variable: Option<Zeroizing<Vec<u8>>>) -> Vec<(String, String)> {
+    let place = |place: &Place| match place {
+        Place::Bytes(_) => "(not shown)".to_owned(),
+        Place::File(path) => path.display().to_string(),
+    };
+    beside_config(variable).map(|source| (place(&source.place), source.name)).collect()
+}
+
 fn sources(variable: Option<Zeroizing<Vec<u8>>>, config: &Config) -> Vec<Source> {
-    let file = |name: String, path: PathBuf| Source { name, place: Place::File(path) };
+    let by_config = config.path(&MASTER_KEY_FILE).map(|path| {
+        let origin = config.setting(&MASTER_KEY_FILE).map(|setting| setting.origin.to_string()).unwrap_or_default();
+        file(format!("[vault] master_key_file ({origin})"), path.to_owned())
+    });
+    beside_config(variable).chain(by_config).collect()
+}
+
+fn beside_config(variable: Option<Zeroizing<Vec<u8>>>) -> impl Iterator<Item = Source> {
     let named = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty()).map(PathBuf::from);
     let by_variable =
         variable.map(|bytes| Source { name: "CLAVIGER_MASTER_KEY".to_owned(), place: Place::Bytes(bytes) });
@@ -60,11 +76,11 @@ fn sources(variable: Option<Zeroizing<Vec<u8>>>, config: &Config) -> Vec<Source>
     let credential =
         named(CREDENTIALS_VARIABLE).map(|directory| directory.join(CREDENTIAL)).filter(|path| path.exists());
     let by_credential = credential.map(|path| file(format!("the credential {CREDENTIAL}"), path));
-    let by_config = config.path(&MASTER_KEY_FILE).map(|path| {
-        let origin = config.setting(&MASTER_KEY_FILE).map(|setting| setting.origin.to_string()).unwrap_or_default();
-        file(format!("[vault] master_key_file ({origin})"), path.to_owned())
-    });
-    [by_variable, by_file, by_credential, by_config].into_iter().flatten().collect()
+    [by_variable, by_file, by_credential].into_iter().flatten()
+}
+
+fn file(name: String, path: PathBuf) -> Source {
+    Source { name, place: Place::File(path) }
 }
 
 fn read(source: Source) -> Result<MasterKey, Failure> {

@@ -3,10 +3,14 @@
 mod table;
 mod time;
 
-use std::io::{self, ErrorKind, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, ErrorKind, Write},
+};
 
 use claviger_core::Redactor;
 use serde::Serialize;
+use serde_json::{Value, value::RawValue};
 
 pub(crate) use self::{
     table::{Table, fields, table},
@@ -96,7 +100,38 @@ fn json<T: Serialize>(item: &T, write: impl FnOnce(&T) -> serde_json::Result<Str
 
 /// By way of JSON, because parts of an answer may be JSON texts.
 fn yaml<T: Serialize>(item: &T) -> Result<String, Failure> {
-    let value = serde_json::to_value(item).ok();
-    let text = value.and_then(|value| serde_saphyr::to_string(&value).ok());
-    text.ok_or_else(|| Failure::plain(Exit::Other, "the answer cannot be written as YAML"))
+    let unwritable = || Failure::plain(Exit::Other, "the answer cannot be written as YAML");
+    let text = json(item, serde_json::to_string)?;
+    let raw = RawValue::from_string(text).map_err(|_| unwritable())?;
+    serde_saphyr::to_string(&value(&raw)).map_err(|_| unwritable())
+}
+
+/// JSON can say what no value can hold, such as `1e999` or half of a surrogate pair. Such a part stays a text of JSON.
+fn value(raw: &RawValue) -> Value {
+    let text = raw.get();
+    if let Ok(value) = serde_json::from_str(text) {
+        return value;
+    }
+    if let Ok(members) = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text) {
+        return members.into_iter().map(|(name, member)| (name, value(&member))).collect();
+    }
+    match serde_json::from_str::<Vec<Box<RawValue>>>(text) {
+        Ok(items) => items.iter().map(|item| value(item)).collect(),
+        Err(_) => Value::String(text.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_json_says_and_no_value_holds_stays_text() {
+        let text = r#"{"a": [1, 1e999, {"b": "\ud800"}], "c": "fine", "d": {"\ud800": 1}}"#;
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        let expected = json!({"a": [1, "1e999", {"b": "\"\\ud800\""}], "c": "fine", "d": "{\"\\ud800\": 1}"});
+        assert_eq!(value(&raw), expected);
+    }
 }

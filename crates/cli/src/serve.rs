@@ -2,6 +2,7 @@
 
 mod bootstrap;
 mod dev_keys;
+mod introduction;
 mod log;
 mod renewal;
 mod signals;
@@ -20,7 +21,7 @@ use self::{
     store::{Opened, Store},
 };
 use crate::{
-    config::{Config, ConfigArgs},
+    config::{Config, ConfigArgs, Origin},
     data_dir::DataDir,
     failure::{Exit, Failure},
     master_key,
@@ -66,12 +67,15 @@ pub(crate) enum Mode {
 /// Why it does not start.
 pub(crate) fn run(mode: Mode, arguments: &ServeArgs, key: Option<Zeroizing<Vec<u8>>>) -> Result<(), Failure> {
     let hardening = claviger_crypto::harden_process();
-    let config = Config::load(&arguments.config)?;
-    let key = master_key::find(key, &config)?;
+    let (config, mut problems) = Config::read(&arguments.config);
+    if let Err(what) = log::check(&arguments.log) {
+        problems.add(Origin::Flag("--log or CLAVIGER_LOG"), what);
+    }
+    let key = problems.finish(master_key::find(key, &config))?;
     if key.is_none() && !arguments.allow_dev_key {
         refuse_exposed(config.listen())?;
     }
-    let log = Log::start(&arguments.log, arguments.log_format)?;
+    let log = Log::start(&arguments.log, arguments.log_format);
     if !hardening.is_complete() {
         tracing::warn!(?hardening, "this system does not permit to keep keys out of dumps completely");
     }
@@ -109,7 +113,10 @@ async fn serve(mode: Mode, config: &Config, data: &DataDir, opened: Opened) -> R
     };
     let api = format!("http://{}", server.local_addr());
     match mode {
-        Mode::Dev => dev_keys::write(&engine, data, &api).await?,
+        Mode::Dev => {
+            dev_keys::write(&engine, data).await?;
+            introduction::say(data, server.local_addr());
+        }
         Mode::Start => bootstrap::hint(&engine, data).await?,
     }
     say(format_args!("claviger ready api={api} data={}", data.path().display()));

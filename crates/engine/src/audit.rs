@@ -19,7 +19,7 @@ use parking_lot::Mutex;
 use crate::{
     Error, Page,
     access::{Access, default_environment},
-    page::bounded,
+    page::checked,
     record::audit::{AuditForm, FactForm, environment_subject, permission_word, refusal_subject},
     shared::Shared,
 };
@@ -91,7 +91,7 @@ impl Audit {
         limit: usize,
     ) -> Result<Page<AuditEntry>, Error> {
         self.access.authorize(caller, Permission::AuditList, environment).await?;
-        let limit = bounded(limit);
+        let limit = checked(limit)?;
         let filter = Filter::Under(environment_subject(environment));
         let records = self.shared.ledger.read(Stream::Audit, &filter, after, limit + 1).await?;
         let entries = records.iter().map(|record| AuditForm::read(&self.shared.keyring, record));

@@ -111,6 +111,12 @@ impl Engine {
         self.shared.live.clone()
     }
 
+    /// Why the store did not take the last write, until it takes one again. For telling people.
+    #[must_use]
+    pub fn store_trouble(&self) -> Option<Error> {
+        self.shared.ledger.trouble().map(Error::from)
+    }
+
     /// Gives workers 1.5 s to finish their jobs and background tasks 3 s to end, then closes the ledger.
     pub async fn close(&self) {
         self.runtime.drain(DRAIN_WITHIN).await;

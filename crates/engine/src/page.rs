@@ -1,5 +1,7 @@
 //! Lists in portions.
 
+use crate::Error;
+
 /// Most items of one page.
 pub(crate) const MAX_ITEMS: usize = 1_000;
 
@@ -22,7 +24,10 @@ impl<T> Page<T> {
     }
 }
 
-/// A limit that somebody asked for, brought into its bounds.
-pub(crate) fn bounded(limit: usize) -> usize {
-    limit.clamp(1, MAX_ITEMS)
+/// Refuses a limit outside its bounds.
+pub(crate) fn checked(limit: usize) -> Result<usize, Error> {
+    match (1..=MAX_ITEMS).contains(&limit) {
+        true => Ok(limit),
+        false => Err(Error::invalid(format!("a limit is 1 to {MAX_ITEMS}"))),
+    }
 }

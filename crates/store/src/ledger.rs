@@ -196,6 +196,11 @@ pub trait Ledger: Send + Sync {
     /// had claimed is free at start.
     fn is_shared(&self) -> bool;
 
+    /// Why the last write did not work, until one works again. For telling people, not for deciding.
+    fn trouble(&self) -> Option<Error> {
+        None
+    }
+
     /// Flushes, closes, and lets go of locks. Calls after it answer [`Error::Unavailable`].
     async fn close(&self);
 }

@@ -17,17 +17,21 @@ const VARIABLE: &str = "CLAVIGER_API_KEY";
 const FILE: &str = "admin.key";
 
 /// An API key, checked as far as that can be done here.
-pub(super) struct Key(ApiKey);
+pub(super) struct Key {
+    key: ApiKey,
+    /// Whether the variable holds it.
+    pub(super) is_of_variable: bool,
+}
 
 impl Key {
     /// The environment that its text names.
     pub(super) fn environment(&self) -> &str {
-        self.0.environment()
+        self.key.environment()
     }
 
     /// The value of the header `Authorization`.
     pub(super) fn header(&self) -> HeaderValue {
-        let text = Zeroizing::new(format!("Bearer {}", self.0.reveal().as_str()));
+        let text = Zeroizing::new(format!("Bearer {}", self.key.reveal().as_str()));
         // Its alphabet is one of headers, so this never is the empty one.
         let mut header = HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static(""));
         header.set_sensitive(true);
@@ -39,19 +43,19 @@ impl Key {
 pub(super) fn find(data: &Path, is_loopback: bool) -> Result<Option<Key>, Failure> {
     if let Some(text) = env::var_os(VARIABLE).filter(|text| !text.is_empty()) {
         let text = Zeroizing::new(text.into_encoded_bytes());
-        return parse(&text, VARIABLE).map(Some);
+        let key = parse(&text, VARIABLE)?;
+        return Ok(Some(Key { key, is_of_variable: true }));
     }
     let path = data.join(FILE);
     if !is_loopback || !path.exists() {
         return Ok(None);
     }
     let text = private_file::read(&path, Others::Nobody)?;
-    parse(&text, &format!("`{}`", path.display())).map(Some)
+    let key = parse(&text, &format!("`{}`", path.display()))?;
+    Ok(Some(Key { key, is_of_variable: false }))
 }
 
-fn parse(text: &[u8], origin: &str) -> Result<Key, Failure> {
+fn parse(text: &[u8], origin: &str) -> Result<ApiKey, Failure> {
     let text = std::str::from_utf8(text).unwrap_or_default().trim_end_matches(['\r', '\n']);
-    let key = ApiKey::parse(text)
-        .map_err(|error| Failure::new(Exit::Denied, "invalid_api_key", format!("{error}, in {origin}")))?;
-    Ok(Key(key))
+    ApiKey::parse(text).map_err(|error| Failure::new(Exit::Denied, "invalid_api_key", format!("{error}, in {origin}")))
 }

@@ -26,14 +26,15 @@ The key alone goes to standard output, what is known about it to standard error.
 Roles:
   admin        everything but values, in all environments
   operator     secrets, events and runs of its environment
-  runtime      workers: receives declared secrets within its `--secret` patterns
+  runtime      workers: declared secrets within its `--secret` patterns
   viewer       names and metadata
   subscriber   its `--event` patterns and nothing else; for browsers
 
 Examples:
   claviger apikey create operator --env prod -d 'deploy pipeline'
-  claviger apikey create runtime --secret 'STRIPE_*' --secret SLACK_WEBHOOK --function payout
-  claviger apikey create subscriber --event 'system.secret.*.updated' --origin https://app.example --ttl 24h
+  claviger apikey create runtime --secret 'STRIPE_*' --function payout
+  claviger apikey create subscriber --event 'system.secret.*.updated'
+  claviger apikey create subscriber --event '>' --origin https://app.example
   claviger apikey create admin --ttl 8h")]
     Create(CreateArgs),
     /// List API keys, also expired and revoked ones
@@ -47,7 +48,7 @@ Examples:
 Needs the master key, like `claviger start`. Makes none while there is an admin key that is still accepted.
 
 Examples:
-  export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data /var/lib/claviger)
+  export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data /srv/claviger)
   claviger apikey bootstrap --config config.toml --ttl 1h")]
     Bootstrap(BootstrapArgs),
 }
@@ -142,12 +143,13 @@ pub(crate) fn show_created(output: &Output, created: &CreatedApiKey) -> Result<(
 
 fn rows(keys: &[ApiKey]) -> Table {
     table(
-        ["id", "role", "environment", "description", "created", "expires", "state"],
+        ["id", "role", "environment", "bounds", "description", "created", "expires", "state"],
         keys.iter().map(|key| {
             [
                 key.id.clone(),
                 key.role.clone(),
                 key.environment.clone(),
+                bounds(key),
                 key.description.clone().unwrap_or_default(),
                 ago(key.created_at),
                 maybe_ago(key.expires_at),
@@ -155,6 +157,15 @@ fn rows(keys: &[ApiKey]) -> Table {
             ]
         }),
     )
+}
+
+/// What narrows the key's role, a line for each kind.
+fn bounds(key: &ApiKey) -> String {
+    let functions = key.functions.as_deref().unwrap_or_default();
+    let bounds =
+        [("secrets", &*key.secrets), ("functions", functions), ("events", &key.events), ("origins", &key.origins)];
+    let lines = bounds.into_iter().filter_map(|(kind, items)| Some(format!("{kind} {}", joined(items)?)));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn state(key: &ApiKey) -> &'static str {

@@ -8,7 +8,7 @@ use crate::{args::Cli, failure::Failure, output::print};
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  claviger completion bash > ~/.local/share/bash-completion/completions/claviger
+  source <(claviger completion bash)     # in ~/.bashrc
   claviger completion zsh > ~/.zfunc/_claviger
   claviger completion fish > ~/.config/fish/completions/claviger.fish")]
 pub(crate) struct CompletionArgs {

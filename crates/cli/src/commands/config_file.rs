@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::{
     args::OutputArgs,
     config::{Config, ConfigArgs, KEYS, Key, Value},
     failure::Failure,
+    master_key,
     output::{Output, table},
 };
 
@@ -20,17 +22,20 @@ pub(crate) enum ConfigFileCommand {
 Defaults, then the file, then variables, then flags: the last one wins. Relative paths in the file begin at its directory.
 
   [server]
-  listen = \"127.0.0.1:8080\"                 # CLAVIGER_SERVER__LISTEN, --listen
-  data = \".claviger\"                        # CLAVIGER_SERVER__DATA, --data
-  cors_origins = [\"https://app.example\"]    # CLAVIGER_SERVER__CORS_ORIGINS (with commas), --cors-origin
+  listen = \"127.0.0.1:8080\"                 # --listen
+  data = \".claviger\"                        # --data
+  cors_origins = [\"https://app.example\"]    # --cors-origin
   [sqlite]
-  path = \"claviger.db\"                      # CLAVIGER_SQLITE__PATH, --sqlite-path
+  path = \"claviger.db\"                      # --sqlite-path
   [vault]
-  master_key_file = \"master.key\"            # CLAVIGER_VAULT__MASTER_KEY_FILE, --master-key-file
+  master_key_file = \"master.key\"            # --master-key-file
+
+The variable of a key is `CLAVIGER_SECTION__KEY`: CLAVIGER_SERVER__CORS_ORIGINS=https://a.example,https://b.example. \
+A master key that is given otherwise is shown as `vault.master_key`, the key itself never.
 
 Examples:
   claviger config-file show --config config.toml
-  claviger config-file show --config config.toml --listen 127.0.0.1:0 -o json")]
+  claviger config-file show --listen 127.0.0.1:0 -o json")]
     Show(ShowArgs),
 }
 
@@ -56,9 +61,13 @@ enum Text {
     Many(Vec<String>),
 }
 
-pub(crate) fn run(ConfigFileCommand::Show(arguments): &ConfigFileCommand) -> Result<(), Failure> {
+pub(crate) fn run(
+    ConfigFileCommand::Show(arguments): &ConfigFileCommand,
+    key: Option<Zeroizing<Vec<u8>>>,
+) -> Result<(), Failure> {
     let config = Config::load(&arguments.config)?;
-    let shown: BTreeMap<&str, Shown> = KEYS.iter().filter_map(|key| Some((key.path, shown(&config, key)?))).collect();
+    let settings = KEYS.iter().filter_map(|key| Some((key.path, shown(&config, key)?)));
+    let shown: BTreeMap<&str, Shown> = settings.chain(master_key(key)).collect();
     Output::new(arguments.output).item(&shown, |shown| {
         table(
             ["setting", "value", "origin"],
@@ -79,6 +88,18 @@ fn shown(config: &Config, key: &Key) -> Option<Shown> {
         Value::Path(path) => Text::One(path.display().to_string()),
     };
     Some(Shown { value, origin: setting.origin.to_string() })
+}
+
+/// A master key that the configuration does not name: where it is, never what it is.
+fn master_key(key: Option<Zeroizing<Vec<u8>>>) -> Option<(&'static str, Shown)> {
+    let (values, names): (Vec<String>, Vec<String>) = master_key::shown(key).into_iter().unzip();
+    let value = match <[String; 1]>::try_from(values) {
+        Ok([value]) => Text::One(value),
+        Err(values) if values.is_empty() => return None,
+        // A server refuses more than one.
+        Err(values) => Text::Many(values),
+    };
+    Some(("vault.master_key", Shown { value, origin: names.join(", ") }))
 }
 
 impl Text {

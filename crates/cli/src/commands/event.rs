@@ -31,9 +31,11 @@ pub(crate) enum EventCommand {
     #[command(after_help = "\
 Examples:
   claviger event emit payout.requested --data '{\"amount\": 1200}'
-  claviger event emit payout.requested --data @payout.json --wait     # exit status 1 if a run fails
+  claviger event emit payout.requested --data @payout.json --wait
   jq -c . payout.json | claviger event emit payout.requested --data -
-  claviger event emit payout.requested --id order-77                  # the same id again starts nothing again")]
+  claviger event emit payout.requested --id order-77
+
+With `--wait` the exit status is 1 if a run does not complete. An id that was emitted before starts nothing again.")]
     Emit(EmitArgs),
 }
 
@@ -143,7 +145,7 @@ fn read(name: &str, source: impl Read) -> Result<String, Failure> {
     let mut text = String::new();
     source.take(MAX_DATA).read_to_string(&mut text).map_err(|error| unreadable(name, &error))?;
     if text.len() as u64 == MAX_DATA {
-        return Err(Failure::new(Exit::Other, "event_too_large", "the data is over the limit of 262144 bytes"));
+        return Err(Failure::new(Exit::Usage, "event_too_large", "the data is over the limit of 262144 bytes"));
     }
     Ok(text)
 }

@@ -1,7 +1,7 @@
 //! `claviger run`: list, get, cancel.
 
 use clap::{Args, Subcommand};
-use claviger_api::{CancelRun, Run, RunList, RunStatus, Step};
+use claviger_api::{CancelRun, Cancellation, Run, RunList, RunStatus, Step};
 use reqwest::Method;
 use serde::Serialize;
 
@@ -123,7 +123,8 @@ pub(super) fn rows(runs: &[Run]) -> Table {
 
 fn describe(run: &Run) -> Table {
     let steps: Vec<String> = run.steps.iter().flatten().map(step).collect();
-    let given = run.deliveries.iter().flatten().map(|delivery| {
+    let delivered = run.deliveries.iter().flatten().filter(|delivery| !delivery.secrets.is_empty());
+    let given = delivered.map(|delivery| {
         let secrets = delivery.secrets.iter().map(|secret| format!("{}@{}", secret.name, secret.version));
         format!("{} (attempt {})", secrets.collect::<Vec<_>>().join(", "), delivery.attempt)
     });
@@ -144,10 +145,16 @@ fn describe(run: &Run) -> Table {
         ("missing", super::joined(&run.missing)),
         ("result", run.result.as_ref().map(|result| result.get().to_owned())),
         ("error", run.error.as_ref().map(|error| format!("{}: {}", error.name, error.message))),
+        ("cancelled", run.cancelled.as_ref().map(cancellation)),
         ("parent", run.parent.clone()),
         ("steps", lines(steps)),
         ("was given", lines(given)),
     ])
+}
+
+fn cancellation(cancelled: &Cancellation) -> String {
+    let reason = cancelled.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+    format!("by {}{reason}", cancelled.by)
 }
 
 fn step(step: &Step) -> String {

@@ -27,12 +27,12 @@ out (`--raw` keeps it). On a terminal it is asked for twice and not shown. A val
 other users of this machine and your shell's history may see it.
 
 Examples:
-  claviger secret set STRIPE_KEY                             # asks for the value
+  claviger secret set STRIPE_KEY                    # asks for the value
   printf %s \"$NEW\" | claviger secret set STRIPE_KEY
   claviger secret set TLS_KEY --file server.key -d 'Key of the web server'
-  claviger secret set STRIPE_KEY --cas 12 < new.txt          # only if its revision is still 12
-  claviger secret set STRIPE_KEY --cas 0 < new.txt           # only if it does not exist
-  claviger secret set STRIPE_KEY sk_live_123 --env default --description \"Stripe live key\"")]
+  claviger secret set STRIPE_KEY --cas 12 < new     # if its revision is 12
+  claviger secret set STRIPE_KEY --cas 0 < new      # if it does not exist
+  claviger secret set STRIPE_KEY sk_live_123 -d 'Stripe live key'")]
     Set(SetArgs),
     /// List secrets: names and metadata, never a value
     #[command(after_help = "Examples:\n  claviger secret list\n  claviger secret list --env prod -o json")]
@@ -110,6 +110,9 @@ pub(crate) async fn run(command: SecretCommand) -> Result<(), Failure> {
 async fn set(arguments: SetArgs) -> Result<(), Failure> {
     let name = name(&arguments.name)?;
     let client = Client::new(&arguments.connection)?;
+    if client.has_development_key().await {
+        say("warning: the server has a development key only: whoever has its data directory has the secrets");
+    }
     let value = secret_value::read(arguments.value, &name)?;
     let (text, encoding) = secret_value::encoded(&value);
     let body =

@@ -44,7 +44,19 @@ impl ValueArgs {
 }
 
 /// Reads the value: an argument, a file, standard input, or what is typed.
+///
+/// # Errors
+/// `value_too_large`, and what the system says.
 pub(crate) fn read(arguments: ValueArgs, name: &SecretName) -> Result<SecretValue, Failure> {
+    let value = find(arguments, name)?;
+    if value.expose().len() > SecretValue::MAX_BYTES {
+        let message = format!("the value is over the limit of {} bytes", SecretValue::MAX_BYTES);
+        return Err(Failure::new(Exit::Usage, "value_too_large", message));
+    }
+    Ok(value)
+}
+
+fn find(arguments: ValueArgs, name: &SecretName) -> Result<SecretValue, Failure> {
     if let Some(value) = arguments.value {
         say("warning: a value among the arguments can be seen by other users and stays in the shell's history");
         say(format_args!("hint: printf %s \"$NEW\" | claviger secret set {name}, or leave the value out to be asked"));
@@ -81,7 +93,7 @@ pub(crate) fn redactor(name: &SecretName, value: &SecretValue) -> Redactor {
     builder.build()
 }
 
-/// Reads one byte more than a value may have, so that the server can say that it is too large. The buffer never grows: that
+/// Reads one byte more than a value and its line break may have, which tells what is too large. The buffer never grows: that
 /// would leave copies behind.
 fn read_all(source: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
     let limit = SecretValue::MAX_BYTES + 3;

@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use crate::{
     args::Connection,
     client::{Client, Frame, Frames},
-    failure::Failure,
+    failure::{Exit, Failure},
     output::Output,
     terminal::say,
 };
@@ -31,7 +31,7 @@ With `-o json` each event is a line, with the cursor that `--after` takes.
 Examples:
   claviger subscribe 'system.secret.*.updated'
   claviger subscribe 'payout.>' 'refund.>' -o json
-  claviger subscribe '>' --count 1                         # waits for one event, whatever it is")]
+  claviger subscribe '>' --count 1      # waits for one event, whatever it is")]
 pub(crate) struct SubscribeArgs {
     /// Patterns of event names
     #[arg(required = true, value_name = "PATTERN")]
@@ -93,8 +93,8 @@ impl Subscription {
             call = call.query("pattern", pattern);
         }
         call = call.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        if let Some(cursor) = self.cursor.as_deref().and_then(|cursor| HeaderValue::from_str(cursor).ok()) {
-            call = call.header(LAST_EVENT_ID, cursor);
+        if let Some(cursor) = &self.cursor {
+            call = call.header(LAST_EVENT_ID, header(cursor)?);
         }
         call.open().await.map(Frames::new)
     }
@@ -136,6 +136,15 @@ impl Subscription {
             format!("{}  {}  {}", printed.event.at, printed.event.name, printed.event.data.get())
         })
     }
+}
+
+/// Text that no header can hold is no cursor, and without one the subscription would begin now.
+fn header(cursor: &str) -> Result<HeaderValue, Failure> {
+    let value = HeaderValue::from_str(cursor).ok().filter(|_| !cursor.trim().is_empty());
+    value.ok_or_else(|| {
+        Failure::new(Exit::Usage, "invalid_cursor", "the cursor is not one that a server has given out")
+            .hint("pass the cursor of an event as `-o json` shows it; without `--after` it begins now")
+    })
 }
 
 fn warn_of_gap(data: &str) {

@@ -19,7 +19,7 @@ pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<(&'static str, S
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            problems.add(&Origin::Flag("--config"), format_args!("`{}`: {}", path.display(), reason(&error)));
+            problems.add(Origin::Flag("--config"), format_args!("`{}`: {}", path.display(), reason(&error)));
             return Vec::new();
         }
     };
@@ -40,7 +40,7 @@ impl Reader<'_> {
         let (table, errors) = DeTable::parse_recoverable(self.text);
         for error in errors {
             let origin = self.origin(error.span().unwrap_or_default());
-            self.problems.add(&origin, error.message());
+            self.problems.add(origin, error.message());
         }
         for (name, value) in table.get_ref() {
             match value.get_ref() {
@@ -75,7 +75,7 @@ impl Reader<'_> {
 
     fn unknown(&mut self, name: &Spanned<DeString<'_>>, path: &str) {
         let origin = self.origin(name.span());
-        self.problems.add(&origin, format_args!("unknown key `{path}`"));
+        self.problems.add(origin, format_args!("unknown key `{path}`"));
     }
 
     /// A relative path in a file means the same wherever the server is started.

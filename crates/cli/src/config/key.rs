@@ -78,7 +78,7 @@ impl Key {
     /// Reads a list.
     ///
     /// # Errors
-    /// What is wrong with one of its members.
+    /// What is wrong with its members.
     pub(crate) fn read_list(&self, texts: &[String]) -> Result<Value, String> {
         origins(texts.iter().map(String::as_str))
     }
@@ -91,15 +91,20 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 }
 
 fn origins<'t>(texts: impl Iterator<Item = &'t str>) -> Result<Value, String> {
-    texts.map(origin).collect::<Result<_, _>>().map(Value::Origins)
+    let (exact, others): (Vec<_>, Vec<_>) = texts.map(str::to_owned).partition(|text| is_exact_origin(text));
+    let others: Vec<String> = others.iter().map(|text| format!("`{text}`")).collect();
+    let are = match others.len() {
+        0 => return Ok(Value::Origins(exact)),
+        1 => "is not an exact origin",
+        _ => "are not exact origins",
+    };
+    let others = others.join(", ");
+    Err(format!("{others} {are}, such as `https://app.example` or `http://localhost:3000`"))
 }
 
-fn origin(text: &str) -> Result<String, String> {
+fn is_exact_origin(text: &str) -> bool {
     let is_exact = |url: &Url| matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
-    if !text.contains('*') && Url::parse(text).is_ok_and(|url| is_exact(&url)) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("`{text}` is not an exact origin, such as `https://app.example` or `http://localhost:3000`"))
+    !text.contains('*') && Url::parse(text).is_ok_and(|url| is_exact(&url))
 }
 
 #[cfg(test)]
@@ -109,11 +114,11 @@ mod tests {
     #[test]
     fn origins_are_exact() {
         for text in ["https://app.example", "http://localhost:3000", "http://127.0.0.1:8081"] {
-            assert_eq!(origin(text), Ok(text.to_owned()));
+            assert!(is_exact_origin(text), "{text}");
         }
         for text in ["*", "https://*.example", "https://app.example/", "app.example", "null", "https://app.example:443"]
         {
-            assert!(origin(text).is_err(), "{text}");
+            assert!(!is_exact_origin(text), "{text}");
         }
     }
 

@@ -40,8 +40,8 @@ pub(crate) struct BootstrapArgs {
 /// A conflict when there is an admin key already, and why the store cannot be opened.
 pub(crate) fn run(arguments: &BootstrapArgs, key: Option<Zeroizing<Vec<u8>>>) -> Result<(), Failure> {
     claviger_crypto::harden_process();
-    let config = Config::load(&arguments.config)?;
-    let key = master_key::find(key, &config)?;
+    let (config, problems) = Config::read(&arguments.config);
+    let key = problems.finish(master_key::find(key, &config))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::plain(Exit::Other, error.to_string()))?;
     let created = runtime.block_on(async {
         let data = DataDir::open(config.data())?;

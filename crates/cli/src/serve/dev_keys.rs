@@ -11,7 +11,6 @@ use crate::{
     data_dir::DataDir,
     failure::{Exit, Failure},
     private_file::{self, Others},
-    terminal::say,
 };
 
 /// A key file and what its key may do.
@@ -23,17 +22,16 @@ struct KeyFile {
 const FILES: [KeyFile; 2] =
     [KeyFile { name: "admin.key", role: Role::Admin }, KeyFile { name: "runtime.key", role: Role::Runtime }];
 
-/// Makes the keys that are not there or no longer accepted, and says how to use them.
+/// Makes the keys that are not there or no longer accepted.
 ///
 /// # Errors
 /// What the engine or the system says.
-pub(super) async fn write(engine: &Engine, data: &DataDir, api: &str) -> Result<(), Failure> {
+pub(super) async fn write(engine: &Engine, data: &DataDir) -> Result<(), Failure> {
     for file in &FILES {
         if !is_accepted(engine, data, file)? {
             make(engine, data, file).await?;
         }
     }
-    introduce(data, api);
     Ok(())
 }
 
@@ -65,21 +63,4 @@ async fn make(engine: &Engine, data: &DataDir, file: &KeyFile) -> Result<(), Fai
     private_file::write(&path, line.as_bytes()).map_err(|error| {
         Failure::plain(Exit::Other, format!("`{}` cannot be written: {}", path.display(), reason(&error)))
     })
-}
-
-fn introduce(data: &DataDir, api: &str) {
-    let shown = data.shown();
-    say(format_args!(
-        "
-  API            {api}
-  data           {shown}
-  admin key      {shown}/admin.key, found by the command line in this directory
-  runtime key    {shown}/runtime.key, for workers:
-
-    export CLAVIGER_URL={api}
-    export CLAVIGER_API_KEY=$(cat {shown}/runtime.key)
-
-  Set a first secret in another terminal: claviger secret set STRIPE_KEY
-"
-    ));
 }

@@ -10,10 +10,16 @@ use claviger_engine::LiveValues;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::LogFormat;
-use crate::{
-    failure::{Exit, Failure},
-    terminal::styles_stderr,
-};
+use crate::terminal::styles_stderr;
+
+/// Checks a filter.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn check(filter: &str) -> Result<(), &'static str> {
+    let wrong = "is neither a level, such as `info`, nor a filter, such as `warn,claviger_engine=debug`";
+    EnvFilter::try_new(filter).map(drop).map_err(|_| wrong)
+}
 
 /// The running log.
 pub(super) struct Log {
@@ -21,15 +27,9 @@ pub(super) struct Log {
 }
 
 impl Log {
-    /// Starts it for the whole process.
-    ///
-    /// # Errors
-    /// `config_invalid` for a filter that is none.
-    pub(super) fn start(filter: &str, format: LogFormat) -> Result<Log, Failure> {
-        let filter = EnvFilter::try_new(filter).map_err(|_| {
-            Failure::new(Exit::Usage, "config_invalid", "`--log` or CLAVIGER_LOG is no filter of the log")
-                .hint("a level, such as `info`, or a filter, such as `warn,claviger_engine=debug`")
-        })?;
+    /// Starts it for the whole process, with a filter that was checked.
+    pub(super) fn start(filter: &str, format: LogFormat) -> Log {
+        let filter = EnvFilter::new(filter);
         let live = Arc::new(OnceLock::new());
         let writer = RedactingWriter { live: live.clone() };
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(styles_stderr());
@@ -39,7 +39,7 @@ impl Log {
         }
         // The message of a panic goes where everything else goes, redacted.
         panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-        Ok(Log { live })
+        Log { live }
     }
 
     /// Masks these values from now on.

@@ -58,6 +58,19 @@ fn a_key_goes_alone_to_standard_output_and_works_until_it_is_revoked() {
 }
 
 #[test]
+fn the_list_shows_what_narrows_each_key() {
+    let server = Server::dev();
+    server
+        .run(&["apikey", "create", "runtime", "--secret", "STRIPE_*", "--secret", "A", "--function", "payout"])
+        .expect(0);
+    server.run(&["apikey", "create", "subscriber", "--event", "payout.>"]).expect(0);
+    let listed = server.run(&["apikey", "list"]).expect(0).stdout;
+    for bound in ["secrets *", "secrets STRIPE_*, A", "functions payout", "events payout.>"] {
+        assert!(listed.contains(bound), "`{bound}` is not in {listed}");
+    }
+}
+
+#[test]
 fn bounds_that_a_role_needs_are_asked_for() {
     let server = Server::dev();
     server.run(&["apikey", "create", "runtime"]).expect(2).says("(invalid_request)");

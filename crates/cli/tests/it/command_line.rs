@@ -40,13 +40,21 @@ fn the_exit_status_says_what_kind_of_failure_it_was() {
     server.run(&["run", "get", "run_0"]).expect(4);
     let mut command = server.command(&["secret", "list"]);
     command.env("CLAVIGER_API_KEY", std::fs::read_to_string(server.data().join("runtime.key")).unwrap());
-    run(command).expect(3).says("(denied)");
+    run(command).expect(3).says("(denied)").says("CLAVIGER_API_KEY holds this key");
     let mut command = server.command(&["secret", "list"]);
     command.env("CLAVIGER_API_KEY", "clv_default_mistyped");
     run(command).expect(3).says("(invalid_api_key)").never_shows("clv_default_mistyped");
     let mut command = claviger(&["secret", "list"]);
     command.env("CLAVIGER_URL", &server.api).env("CLAVIGER_SERVER__DATA", "/no/such/directory");
-    run(command).expect(3).says("(unauthenticated)").says("CLAVIGER_API_KEY");
+    run(command).expect(3).says("(unauthenticated)").says("CLAVIGER_API_KEY").never_shows("Bearer");
+}
+
+#[test]
+fn usage_is_that_of_the_command_whatever_variables_say() {
+    let mut command = claviger(&["subscribe"]);
+    command.env("CLAVIGER_URL", "http://127.0.0.1:1").env("CLAVIGER_ENV", "prod");
+    run(command).expect(2).says("Usage: claviger subscribe [OPTIONS] <PATTERN>...");
+    run(claviger(&["apikey", "revoke"])).expect(2).says("Usage: claviger apikey revoke [OPTIONS] <ID>");
 }
 
 #[test]

@@ -11,11 +11,13 @@ fn later_sources_win_and_each_setting_tells_its_origin() {
     let file = directory.file("config.toml", text, 0o644);
     let mut command = claviger(&["config-file", "show", "-o", "json", "--config", &file, "--data", "/from/flag"]);
     command.env("CLAVIGER_SERVER__LISTEN", "127.0.0.1:2").env("CLAVIGER_SERVER__DATA", "/from/variable");
-    let shown = run(command).expect(0).json();
+    command.env("CLAVIGER_MASTER_KEY", crate::master_key::KEY);
+    let shown = run(command).expect(0).never_shows(crate::master_key::KEY).json();
     let expected = json!({
         "server.listen": { "value": "127.0.0.1:2", "origin": "CLAVIGER_SERVER__LISTEN" },
         "server.data": { "value": "/from/flag", "origin": "--data" },
         "server.cors_origins": { "value": ["https://app.example"], "origin": format!("{file}:3") },
+        "vault.master_key": { "value": "(not shown)", "origin": "CLAVIGER_MASTER_KEY" },
         "sqlite.path": { "value": "/from/flag/claviger.db", "origin": "default" },
         "vault.master_key_file": {
             "value": directory.path().join("master.key").to_str().unwrap(),
@@ -31,8 +33,10 @@ fn every_problem_is_reported_at_once_with_its_origin() {
     let text = "[server]\nlisten = 8080\nlistn = \"x\"\n\n[servr]\na = 1\n";
     let file = directory.file("config.toml", text, 0o644);
     for start in [&["config-file", "show"][..], &["start"], &["dev"], &["apikey", "bootstrap"]] {
-        let mut command =
-            claviger(&[start, &["--config", &file, "--cors-origin", "*", "--listen", "nowhere"]].concat());
+        let mut command = claviger(
+            &[start, &["--config", &file, "--cors-origin", "*", "--cors-origin", "null", "--listen", "nowhere"]]
+                .concat(),
+        );
         command.env("CLAVIGER_SERVER__PORT", "1").env("CLAVIGER_SQLITE__PATH", "").current_dir(directory.path());
         let outcome = run(command).expect(2).says("(config_invalid)").says("7 problems");
         for problem in [
@@ -42,12 +46,28 @@ fn every_problem_is_reported_at_once_with_its_origin() {
             "CLAVIGER_SERVER__PORT: no key has this variable",
             "CLAVIGER_SQLITE__PATH: `sqlite.path`: is empty",
             "--listen: `server.listen`: is not an address and a port",
-            "--cors-origin: `server.cors_origins`: `*` is not an exact origin",
+            "--cors-origin: `server.cors_origins`: `*`, `null` are not exact origins",
         ] {
             assert!(outcome.stderr.contains(problem), "`{problem}` is not in {}", outcome.stderr);
         }
         assert!(!directory.path().join(".claviger").exists(), "nothing was made");
     }
+}
+
+#[test]
+fn what_is_wrong_elsewhere_is_reported_with_it_and_a_file_in_the_order_of_its_lines() {
+    let directory = Directory::new();
+    let file = directory.file("config.toml", "[vault]\nx = 1\n[server]\nz = 1\ndata = 2\na = 1\n", 0o644);
+    let mut command = claviger(&["start", "--config", &file, "--log", "a=b=c"]);
+    command.env("CLAVIGER_MASTER_KEY", "canary");
+    let outcome = run(command).expect(2).says("(config_invalid)").says("6 problems").never_shows("canary");
+    let lines: Vec<&str> = outcome.stderr.lines().filter(|line| line.starts_with("  ")).collect();
+    for (line, number) in lines.iter().zip([2, 4, 5, 6]) {
+        assert!(line.contains(&format!("{file}:{number}: ")), "{}", outcome.stderr);
+    }
+    assert!(lines[4].contains("--log or CLAVIGER_LOG: ") && lines[5].contains("CLAVIGER_MASTER_KEY"), "{lines:?}");
+    let alone = run(claviger(&["dev", "--log", "a=b=c"]));
+    alone.expect(2).says("(config_invalid)").says("a problem");
 }
 
 #[test]

@@ -97,3 +97,18 @@ fn a_development_key_serves_this_machine_only() {
     let server = Server::start(directory, command);
     assert!(server.process.said().contains("whoever has the directory has the secrets"));
 }
+
+#[test]
+fn whoever_sets_a_secret_is_told_of_a_development_key() {
+    let set = |server: &Server, key: Option<&str>| {
+        let mut command = server.command(&["secret", "set", "KEY"]);
+        command.envs(key.map(|key| ("CLAVIGER_API_KEY", key)));
+        crate::support::run_with_input(command, b"a canary").expect(0)
+    };
+    set(&Server::dev(), None).says("warning: the server has a development key only");
+    let directory = Directory::new();
+    let mut command = claviger(&["apikey", "bootstrap", "--data"]);
+    command.arg(directory.data()).env("CLAVIGER_MASTER_KEY", KEY);
+    let admin = run(command).expect(0).stdout;
+    set(&server_with(directory, KEY), Some(admin.trim())).never_shows("development");
+}

@@ -57,9 +57,26 @@ fn a_subscription_goes_on_after_a_restart_without_a_gap() {
 }
 
 #[test]
+fn data_that_yaml_cannot_hold_stays_json_text_and_the_subscription_goes_on() {
+    let server = Server::dev();
+    let mut command = server.command(&["subscribe", "odd.*", "-o", "yaml", "--count", "3"]);
+    command.stdout(Stdio::piped());
+    let (mut subscriber, _) = Process::start(command, "subscribed in environment `default`");
+    for data in ["{\"amount\": 1e999}", "\"\\ud800\"", "{\"amount\": 5}"] {
+        server.run(&["event", "emit", "odd.number", "--data", data]).expect(0);
+    }
+    let printed = std::io::read_to_string(subscriber.stdout()).unwrap();
+    let (status, said) = subscriber.wait();
+    assert!(status.success(), "{said}");
+    assert!(printed.contains("1e999") && printed.contains("ud800") && printed.contains("amount: 5"), "{printed}");
+}
+
+#[test]
 fn what_cannot_be_subscribed_to_is_said_at_once() {
     let server = Server::dev();
     server.run(&["subscribe", "a..b"]).expect(2).says("(invalid_pattern)");
-    server.run(&["subscribe", "a", "--after", "nonsense"]).expect(2).says("(invalid_cursor)");
+    for cursor in ["nonsense", "", " ", "a\nb", "«a»"] {
+        server.run(&["subscribe", "a", "--after", cursor]).expect(2).says("(invalid_cursor)");
+    }
     server.run(&["subscribe", "a", "--env", "other"]).expect(4).says("(environment_not_found)");
 }

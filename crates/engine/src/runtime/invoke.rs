@@ -43,7 +43,7 @@ impl Runtime {
             environment: run.environment.clone(),
             function,
             event_id: child.to_string().into(),
-            event_name: "claviger.invoked".parse().unwrap_or_else(|_| run.cause.event_name.clone()),
+            event_name: "system.run.invoked".parse().unwrap_or_else(|_| run.cause.event_name.clone()),
             data,
             at: self.shared.now(),
             parent: Some((run.id, step.clone())),

@@ -17,7 +17,7 @@ use super::{
     journal::Cell,
     pool::Topic,
 };
-use crate::{Error, Page, record::summary::Status};
+use crate::{Error, Page, page, record::summary::Status};
 
 /// How often runs that somebody waits for are looked at without any news.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -119,7 +119,7 @@ pub struct RunFilter {
     pub status: Option<Status>,
     /// Continue after this, as a page before said.
     pub after: Option<String>,
-    /// At most so many, 1–500.
+    /// At most so many, 1–1,000.
     pub limit: usize,
 }
 
@@ -162,7 +162,7 @@ impl Runtime {
     ) -> Result<Page<RunSummary>, Error> {
         self.access.authorize(caller, Permission::RunList, environment).await?;
         self.index.catch_up().await?;
-        let limit = filter.limit.clamp(1, 500);
+        let limit = page::checked(filter.limit)?;
         let prefix = format!("run/{environment}/");
         let after = match &filter.after {
             Some(cursor) if !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/')) => {
@@ -238,15 +238,22 @@ impl Runtime {
         let wait = tokio::time::timeout_at(deadline, dispatched.wait_for(|reached| *reached >= revision));
         let is_dispatched = matches!(self.shared.stop.run_until_cancelled(wait).await, Some(Ok(Ok(_))));
         // From here on there is none to come.
-        let mut runs = self.started_by(environment, event_id).await?;
+        let ids = self.ids_of(environment, event_id);
+        if is_dispatched && ids.iter().any(|id| self.journal.known_cell(*id).is_some()) {
+            // Something is happening to it right now: read it once, when it is over.
+            let news = tokio::time::timeout_at(deadline, self.news_of(&ids, &mut ended));
+            let _ = self.shared.stop.run_until_cancelled(news).await;
+        }
+        let mut runs = self.started_by(environment, &ids).await?;
         while is_dispatched && !runs.iter().all(Run::has_ended) {
-            let news = self.news_of(&runs, &mut ended);
-            let Some(Ok(())) = self.shared.stop.run_until_cancelled(tokio::time::timeout_at(deadline, news)).await
-            else {
-                break;
-            };
+            let news = self.news_of(&ids, &mut ended);
+            let waited = self.shared.stop.run_until_cancelled(tokio::time::timeout_at(deadline, news)).await;
+            // Also when the time is over: what is answered is how they stand then.
             for run in runs.iter_mut().filter(|run| !run.has_ended()) {
                 *run = self.journal.load(environment, run.id).await?.ok_or(Error::RunNotFound)?;
+            }
+            if !matches!(waited, Some(Ok(()))) {
+                break;
             }
         }
         let runs = runs.iter().map(|run| self.detail(run)).collect::<Result<_, _>>()?;
@@ -254,11 +261,11 @@ impl Runtime {
     }
 
     /// Waits until one of the runs may have ended.
-    async fn news_of(&self, runs: &[Run], ended: &mut broadcast::Receiver<RunId>) {
+    async fn news_of(&self, runs: &[RunId], ended: &mut broadcast::Receiver<RunId>) {
         let end = async {
             loop {
                 match ended.recv().await {
-                    Ok(id) if runs.iter().all(|run| run.id != id) => {}
+                    Ok(id) if !runs.contains(&id) => {}
                     _ => return,
                 }
             }
@@ -267,11 +274,16 @@ impl Runtime {
         let _ = tokio::time::timeout(LOOK_AGAIN, end).await;
     }
 
-    async fn started_by(&self, environment: &EnvironmentName, event_id: &str) -> Result<Vec<Run>, Error> {
+    /// The runs that an event may have started, one of each function.
+    fn ids_of(&self, environment: &EnvironmentName, event_id: &str) -> Vec<RunId> {
+        let functions = self.registry.list(environment);
+        functions.iter().map(|function| run_of(environment, &function.spec.id, event_id)).collect()
+    }
+
+    async fn started_by(&self, environment: &EnvironmentName, ids: &[RunId]) -> Result<Vec<Run>, Error> {
         let mut runs = Vec::new();
-        for function in self.registry.list(environment) {
-            let id = run_of(environment, &function.spec.id, event_id);
-            runs.extend(self.journal.load(environment, id).await?);
+        for id in ids {
+            runs.extend(self.journal.load(environment, *id).await?);
         }
         Ok(runs)
     }

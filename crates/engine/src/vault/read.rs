@@ -7,7 +7,7 @@ use claviger_store::Stream;
 use tokio::time::timeout;
 
 use super::{SecretMetadata, Vault, fold};
-use crate::{Error, Page, page::bounded};
+use crate::{Error, Page, page::checked};
 
 /// How long a list waits for what was written before it was asked for.
 const LIST_WAITS: Duration = Duration::from_secs(2);
@@ -39,7 +39,7 @@ impl Vault {
     ) -> Result<Page<SecretMetadata>, Error> {
         self.access.authorize(caller, Permission::SecretList, &scope.environment).await?;
         self.reflect_everything().await?;
-        let limit = bounded(limit);
+        let limit = checked(limit)?;
         let prefix = fold::prefix(scope);
         let after = after.map(|name| format!("{prefix}{name}")).unwrap_or_default();
         let entries = self.shared.index.scan(fold::NAME, &prefix, &after, limit + 1).await?;

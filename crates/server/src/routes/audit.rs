@@ -15,7 +15,7 @@ const LIMIT: usize = 100;
     get, path = "/v1/environments/{env}/audit", tag = "audit",
     params(
         ("env" = String, Path, description = "An environment", example = "default"),
-        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1,000; 100 when left out"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 when left out"),
         ("after" = Option<String>, Query, description = "Go on where a page before ended: its `next`"),
     ),
     responses((status = 200, body = AuditList)),

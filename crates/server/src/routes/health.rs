@@ -26,10 +26,12 @@ pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
         MasterKeyOrigin::Configured => "configured",
         MasterKeyOrigin::Development => "development",
     };
+    // A full disk makes nobody unready: reads, and jobs without secrets, go on. It is said all the same.
+    let trouble = app.engine.store_trouble().map(|error| format!("the last write failed: {error}"));
     let ready = Ready {
         status: word.to_owned(),
         master_key: master_key.to_owned(),
-        warnings: app.options.warnings.clone(),
+        warnings: app.options.warnings.iter().cloned().chain(trouble).collect(),
         store: app.options.store.to_owned(),
     };
     (status, Json(ready))

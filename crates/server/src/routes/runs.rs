@@ -16,7 +16,7 @@ const LIMIT: usize = 50;
         ("env" = String, Path, description = "An environment", example = "default"),
         ("function" = Option<String>, Query, description = "Of this function", example = "payout"),
         ("status" = Option<claviger_api::RunStatus>, Query, description = "In this status"),
-        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 500; 50 when left out"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 50 when left out"),
         ("after" = Option<String>, Query, description = "Go on where a page before ended: its `next`"),
     ),
     responses((status = 200, body = RunList)),

@@ -26,7 +26,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     get, path = "/v1/environments/{env}/secrets", tag = "secrets",
     params(
         ("env" = String, Path, description = "An environment", example = "default"),
-        ("limit" = Option<u32>, Query, description = "At most so many, 1 to 1,000; 100 when left out"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 when left out"),
         ("after" = Option<String>, Query, description = "Go on after this name"),
     ),
     responses((status = 200, body = SecretList)),

@@ -164,8 +164,12 @@ impl Outbound {
         fed
     }
 
-    /// Says why, and closes.
+    /// Says why, and closes. A peer that closed first is answered by the WebSocket itself: that answer only has to go out.
     pub(super) async fn close(&mut self, closing: Closing) {
+        if closing.is_by_peer() {
+            let _ = self.sink.flush().await;
+            return;
+        }
         while let Ok(reply) = self.replies.try_recv() {
             let _ = self.feed(encode::reply(reply)).await;
         }

@@ -43,6 +43,11 @@ impl Closing {
     /// The server stops.
     pub(super) const STOPPING: Closing = Closing { close_code: 1001, error: None };
 
+    /// Whether there is nothing to say: the peer closed, or is gone.
+    pub(super) fn is_by_peer(&self) -> bool {
+        self.close_code == Closing::GONE.close_code && self.error.is_none()
+    }
+
     /// The worker broke the protocol.
     pub(super) fn protocol(code: &'static str, detail: impl Into<String>) -> Closing {
         Closing { close_code: 4400, error: Some((code, detail.into())) }

@@ -7,6 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use claviger_core::{Incarnation, Revision, Timestamp};
+use parking_lot::Mutex;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
@@ -63,6 +64,8 @@ pub(super) struct Shared {
     pub(super) streams: [Live; Stream::ALL.len()],
     quick: Pool,
     long: Pool,
+    /// Why the last transaction failed, if it did.
+    pub(super) trouble: Mutex<Option<Error>>,
 }
 
 impl SqliteLedger {
@@ -83,6 +86,7 @@ impl SqliteLedger {
             streams: bounds.map(Live::new),
             quick: Pool::open(path, vfs, QUICK_READERS)?,
             long: Pool::open(path, vfs, LONG_READERS)?,
+            trouble: Mutex::default(),
         });
         let state = State { heads: Heads::default(), bounds };
         let writer = Writer {
@@ -246,6 +250,10 @@ impl Ledger for SqliteLedger {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn trouble(&self) -> Option<Error> {
+        self.shared.trouble.lock().clone()
     }
 
     async fn close(&self) {

@@ -117,6 +117,7 @@ impl Writer {
         let erases = tasks.iter().any(|task| matches!(task, Task::Remove(_, Removal::Erase(_) | Removal::Purge(_))));
         match self.transact(tasks) {
             Ok((results, changes)) => {
+                self.shared.trouble.lock().take();
                 self.publish(changes);
                 if erases {
                     self.scrub_at.get_or_insert_with(|| Instant::now() + SCRUB_AFTER);
@@ -126,6 +127,7 @@ impl Writer {
                 }
             }
             Err(error) => {
+                *self.shared.trouble.lock() = Some(error.clone());
                 for reply in replies {
                     let _gone = reply.send(Err(error.clone()));
                 }

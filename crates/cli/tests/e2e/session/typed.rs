@@ -15,7 +15,7 @@ const FIRST: &str = "sk_live_123";
 const SECOND: &str = "sk_live_456";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_session_can_be_typed() {
+async fn the_session_can_be_typed_as_it_stands() {
     let (server, stripe) = tokio::join!(Server::dev(), FakeStripe::start());
     let cli = server.cli();
     the_first_value_is_an_argument(&cli).await;

@@ -37,6 +37,7 @@ async fn a_full_store_says_so_and_goes_on_when_there_is_room() {
     assert_eq!(records.len() as u64, appended);
     assert_eq!(ledger.bounds(Stream::Runs).await.unwrap().last, Revision(appended));
     assert!(matches!(ledger.append(vec![entry("b", &[7; 3000])]).await[0], Err(Error::Full)));
+    assert!(matches!(ledger.trouble(), Some(Error::Full)));
 
     // There is room again after erasing, and the refused appends have used no revision.
     for revision in 1..=3 {
