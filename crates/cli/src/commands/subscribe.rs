@@ -31,7 +31,7 @@ With `-o json` each event is a line, with the cursor that `--after` takes.
 Examples:
   claviger subscribe 'system.secret.*.updated'
   claviger subscribe 'payout.>' 'refund.>' -o json
-  claviger subscribe '>' --count 1      # waits for one event, whatever it is")]
+  claviger subscribe '>' --count 1      # waits for one event of any name")]
 pub(crate) struct SubscribeArgs {
     /// Patterns of event names
     #[arg(required = true, value_name = "PATTERN")]
@@ -138,9 +138,10 @@ impl Subscription {
     }
 }
 
-/// Text that no header can hold is no cursor, and without one the subscription would begin now.
+/// What a header cannot hold as it is, is no cursor; a server that does not see it would begin now.
 fn header(cursor: &str) -> Result<HeaderValue, Failure> {
-    let value = HeaderValue::from_str(cursor).ok().filter(|_| !cursor.trim().is_empty());
+    let is_sent_as_it_is = !cursor.is_empty() && cursor.bytes().all(|byte| byte.is_ascii_graphic());
+    let value = HeaderValue::from_str(cursor).ok().filter(|_| is_sent_as_it_is);
     value.ok_or_else(|| {
         Failure::new(Exit::Usage, "invalid_cursor", "the cursor is not one that a server has given out")
             .hint("pass the cursor of an event as `-o json` shows it; without `--after` it begins now")

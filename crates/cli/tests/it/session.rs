@@ -71,7 +71,23 @@ fn an_event_starts_a_run_that_is_waited_for_and_shown() {
     let failed = server.run(&["event", "emit", "payout.requested", "--wait", "-o", "json"]).expect(1);
     assert_eq!(failed.says("error: a run did not complete").json()["runs"][0]["status"], "failed");
     worker.stop();
+    a_cancelled_run_tells_who_and_why(&server);
     server.run(&["event", "emit", "nobody.listens", "--wait"]).expect(0).says("no function is started");
+}
+
+/// Nobody serves its function any more.
+fn a_cancelled_run_tells_who_and_why(server: &Server) {
+    server.run(&["event", "emit", "payout.requested"]).expect(0);
+    let id = loop {
+        let queued = server.run(&["run", "list", "--status", "queued", "-o", "json"]).expect(0).json();
+        if let Some(id) = queued[0]["id"].as_str() {
+            break id.to_owned();
+        }
+    };
+    let cancelled = server.run(&["run", "cancel", &id, "--reason", "sent twice"]).expect(0).stdout;
+    let line = cancelled.lines().find(|line| line.starts_with("cancelled ")).unwrap_or_else(|| panic!("{cancelled}"));
+    assert!(line.contains(" by ") && line.ends_with(": sent twice"), "{line}");
+    assert!(!cancelled.contains("was given"), "{cancelled}");
 }
 
 /// A worker with the function of the README, on a thread of its own.

@@ -165,10 +165,8 @@ impl Runtime {
         let limit = page::checked(filter.limit)?;
         let prefix = format!("run/{environment}/");
         let after = match &filter.after {
-            Some(cursor) if !cursor.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'/')) => {
-                return Err(Error::InvalidCursor);
-            }
-            Some(cursor) => format!("{prefix}{cursor}"),
+            Some(cursor) if is_place(cursor) => format!("{prefix}{cursor}"),
+            Some(_) => return Err(Error::InvalidCursor),
             None => String::new(),
         };
         let passes = |summary: &crate::record::summary::Summary| {
@@ -328,6 +326,13 @@ fn run_error(bodies: &Bodies<'_>, run: &Run, failure: &Failure) -> Result<Functi
 
 fn parse_error(json: &Json) -> FunctionError {
     serde_json::from_str(json.get()).unwrap_or_default()
+}
+
+/// Whether a text is what [`Runtime::runs`] gives out as `next`: an instant in 16 hex digits, and a run.
+fn is_place(cursor: &str) -> bool {
+    cursor.split_once('/').is_some_and(|(at, run)| {
+        at.len() == 16 && at.bytes().all(|b| b.is_ascii_hexdigit()) && run.parse::<RunId>().is_ok()
+    })
 }
 
 fn show_open(open: &Open) -> StepShown {

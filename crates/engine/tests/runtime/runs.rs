@@ -201,4 +201,7 @@ async fn runs_are_listed_newest_first_by_pages_and_filters() {
         list(RunFilter { limit: 2, function: Some("payout".to_owned()), after: first.next, ..RunFilter::default() })
             .await;
     assert_eq!((first.items.len(), rest.items.len(), rest.next), (2, 1, None));
+    let odd = RunFilter { limit: 2, after: Some("somewhere".to_owned()), ..RunFilter::default() };
+    let refused = world.engine.runtime().runs(&admin(), &env(), odd).await;
+    assert!(matches!(refused, Err(Error::InvalidCursor)));
 }

@@ -8,7 +8,10 @@ use axum::{
 };
 use claviger_api::{Event, Gap};
 use claviger_core::Pattern;
-use claviger_engine::events::{Cursor, Frame, Subscription};
+use claviger_engine::{
+    Error,
+    events::{Cursor, Frame, Subscription},
+};
 use futures_util::{Stream, stream};
 use http::HeaderMap;
 use serde::Serialize;
@@ -71,9 +74,11 @@ async fn next(subscription: &mut Subscription, stop: &CancellationToken) -> Opti
 }
 
 fn cursor(headers: &HeaderMap, query: &Query) -> Result<Option<Cursor>, Failure> {
-    let last_seen = headers.get("last-event-id").map(|id| id.to_str().unwrap_or_default());
-    let text = match last_seen.filter(|id| !id.is_empty()) {
-        Some(id) => Some(id),
+    let text = match headers.get("last-event-id") {
+        // The event stream's "none yet" (HTML, server-sent events).
+        Some(id) if id.is_empty() => query.text("after")?,
+        // What is no text is no cursor either: beginning now instead would be silence about what was missed.
+        Some(id) => Some(id.to_str().map_err(|_| Error::InvalidCursor)?),
         None => query.text("after")?,
     };
     text.map(|text| text.parse().map_err(Failure::from)).transpose()
