@@ -12,7 +12,10 @@ use claviger_core::{
     Caller, FunctionId, Permission, Revision,
     run::{Command, Release},
 };
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{UnboundedReceiver, unbounded_channel},
+};
 
 use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, journal::Cell, limits, pool::Session};
 use crate::Error;
@@ -23,6 +26,9 @@ static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
 pub struct Connection {
     runtime: Runtime,
     session: Arc<Session>,
+    /// Frames that may be unanswered at the same time. The protocol permits one per job; as many again may still be on
+    /// their way for jobs that were taken back.
+    room: Arc<Semaphore>,
 }
 
 impl Runtime {
@@ -50,8 +56,9 @@ impl Runtime {
             registration.functions.into_iter().map(|spec| (spec.id.clone(), Arc::new(spec))).collect();
         let holder = format!("{}/{id}", self.process).into();
         let session = Arc::new(Session::new(id, holder, caller, functions, outbox));
+        let room = Arc::new(Semaphore::new(2 * registration.credit as usize));
         self.pool.join(session.clone(), registration.environment, registration.credit);
-        Ok((Connection { runtime: self.clone(), session }, inbox))
+        Ok((Connection { runtime: self.clone(), session, room }, inbox))
     }
 
     async fn check_bounds(
@@ -122,9 +129,17 @@ impl Connection {
     }
 
     /// Takes a worker's frame. The answer arrives at the receiver.
-    pub fn submit(&self, frame: Frame) {
+    ///
+    /// # Errors
+    /// [`Error::TooManyRequests`] when the worker does not wait for answers: it breaks the protocol.
+    pub fn submit(&self, frame: Frame) -> Result<(), Error> {
+        let room = self.room.clone().try_acquire_owned().map_err(|_| Error::TooManyRequests)?;
         let (runtime, session) = (self.runtime.clone(), self.session.clone());
-        self.runtime.shared.tasks.spawn(async move { runtime.report(session, frame).await });
+        self.runtime.shared.tasks.spawn(async move {
+            runtime.report(session, frame).await;
+            drop(room);
+        });
+        Ok(())
     }
 
     /// Renews the leases of the jobs it holds, where other servers share the store.

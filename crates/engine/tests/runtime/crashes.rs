@@ -88,3 +88,21 @@ async fn closing_gives_jobs_back_for_the_next_start() {
     drop(worker);
     assert!(!job.run.to_string().is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_does_not_wait_for_answers_is_refused() {
+    let world = World::new().await;
+    let mut worker = world.worker(vec![function("payout")], 1).await;
+    world.emit("payout.requested", "{}").await;
+    let job = worker.job().await;
+    // Nothing is answered while the store is full.
+    world.cable.fill_up(Some(claviger_store::Stream::Runs));
+    worker.send(&job, vec![returned("a", "1")], None);
+    worker.send(&job, vec![returned("b", "1")], None);
+    let frame = claviger_engine::runtime::Frame { run: job.run, fence: job.fence, outcomes: Vec::new(), ending: None };
+    let refused = worker.connection.submit(frame);
+    assert!(matches!(refused, Err(claviger_engine::Error::TooManyRequests)));
+    world.cable.fill_up(None);
+    worker.ack().await;
+    worker.ack().await;
+}

@@ -160,7 +160,7 @@ impl Actor {
 
     /// Whether the frame was stored, for all we know.
     async fn report(&mut self, job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) -> bool {
-        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending });
+        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending }).unwrap();
         loop {
             match self.inbox.recv().await {
                 Some(Outgoing::Ack(ack)) if ack.run == job.run && ack.fence == job.fence => return true,

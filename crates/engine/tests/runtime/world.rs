@@ -197,7 +197,7 @@ impl Worker {
     }
 
     pub(crate) fn send(&self, job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) {
-        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending });
+        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending }).unwrap();
     }
 
     pub(crate) async fn report(&mut self, job: &Job, outcomes: Vec<Outcome>) -> Ack {

@@ -78,10 +78,10 @@ impl Inbound {
 fn take(frame: FromWorker, connection: &Connection) -> Result<Option<Reply>, Closing> {
     let reply = match frame {
         FromWorker::Hello(_) => return Err(Closing::protocol("invalid_request", "`hello` was said already")),
-        FromWorker::Step(frame) => submit(Kind::Step, frame, connection),
-        FromWorker::Suspend(frame) => submit(Kind::Suspend, frame, connection),
-        FromWorker::Complete(frame) => submit(Kind::Complete, frame, connection),
-        FromWorker::Fail(frame) => submit(Kind::Fail, frame, connection),
+        FromWorker::Step(frame) => submit(Kind::Step, frame, connection)?,
+        FromWorker::Suspend(frame) => submit(Kind::Suspend, frame, connection)?,
+        FromWorker::Complete(frame) => submit(Kind::Complete, frame, connection)?,
+        FromWorker::Fail(frame) => submit(Kind::Fail, frame, connection)?,
         FromWorker::Heartbeat => {
             connection.heartbeat();
             Some(Reply::Heartbeat)
@@ -94,13 +94,13 @@ fn take(frame: FromWorker, connection: &Connection) -> Result<Option<Reply>, Clo
     Ok(reply)
 }
 
-fn submit(kind: Kind, frame: RunFrame, connection: &Connection) -> Option<Reply> {
-    match decode::frame(kind, frame) {
+fn submit(kind: Kind, frame: RunFrame, connection: &Connection) -> Result<Option<Reply>, Closing> {
+    Ok(match decode::frame(kind, frame) {
         Ok(frame) => {
-            connection.submit(frame);
+            connection.submit(frame)?;
             None
         }
         Err(Undecoded::Lost { run, fence }) => Some(Reply::Lost { run, fence }),
         Err(Undecoded::Refused { run, fence, error }) => Some(Reply::Refused { run, fence, error }),
-    }
+    })
 }

@@ -30,8 +30,11 @@ use crate::{
     tail::{Page, Pages, Position, follow},
 };
 
-/// Connections for reads of one record, which run on the caller's thread: a few microseconds each.
+/// Connections for reads of few records, which run on the caller's thread: some microseconds each.
 const QUICK_READERS: usize = 2;
+
+/// A history with fewer records is read on the caller's thread.
+const SHORT_HISTORY: usize = 16;
 
 /// Connections for the other reads, which run on threads that may block.
 const LONG_READERS: usize = 3;
@@ -209,6 +212,13 @@ impl Ledger for SqliteLedger {
     }
 
     async fn history(&self, stream: Stream, subject: &Subject) -> Result<Vec<Record>> {
+        // Most are short. To hand these to another thread would take longer than to read them.
+        let start = Span { after: Revision::ZERO, limit: SHORT_HISTORY };
+        let filter = Filter::Exact(subject.clone());
+        let records = self.shared.quick.read(|connection| read::read(connection, stream, &filter, start))?;
+        if records.len() < SHORT_HISTORY {
+            return Ok(records);
+        }
         let subject = subject.clone();
         self.read_long(move |connection| read::history(connection, stream, &subject)).await
     }
