@@ -8,6 +8,7 @@ mod ci;
 mod error_index;
 mod generated;
 mod markdown;
+mod nats;
 mod npm;
 mod rust_source;
 mod setup;
@@ -15,6 +16,7 @@ mod shell;
 mod stages;
 mod test;
 mod tidy;
+mod torture;
 mod tree;
 
 use std::process::ExitCode;
@@ -24,12 +26,13 @@ use anyhow::{Result, bail};
 const USAGE: &str = "\
 cargo xtask <command>
 
-  setup   install what the tests need: npm packages, Chromium; says what it does, skips what is there
+  setup   install what the tests need: npm packages, Chromium, nats-server; says what it does, skips what is there
   test    setup, build the SDKs and the binary, run every test there is
   tidy    check the house rules (STYLE.md, ARCHITECTURE.md)
   gen     write the generated files again: spec/openapi.json, docs/reference/cli.md, docs/errors/README.md
   ci      fmt, tidy, clippy, dependency rules, test: what has to be green
-  bench   run the benchmarks; what follows is passed on";
+  bench   run the benchmarks; what follows is passed on
+  torture break a cluster while clients work, and check what they were told; what follows is passed on";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +54,7 @@ fn run(arguments: &[String]) -> Result<()> {
         Some("gen") => generated::write(&root),
         Some("ci") => ci::run(&root),
         Some("bench") => bench::run(&root, &arguments[1..]),
+        Some("torture") => torture::run(&root, &arguments[1..]),
         Some("help" | "--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

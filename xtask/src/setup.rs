@@ -4,14 +4,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::{npm, shell};
+use crate::{nats, npm, shell};
 
 /// Major and minor version: what the SDKs' build tools need.
 const OLDEST_NODE: (u32, u32) = (20, 19);
 
 /// Does every part, then reports all that is missing at once.
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let parts = [check_node(), install_npm_packages(root), install_chromium(root)];
+    let parts = [check_node(), install_npm_packages(root), install_chromium(root), nats::install(root)];
     check_nextest();
     let problems: Vec<String> = parts.into_iter().filter_map(Result::err).map(|error| format!("{error:#}")).collect();
     if !problems.is_empty() {

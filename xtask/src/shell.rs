@@ -14,12 +14,16 @@ pub(crate) fn workspace_root() -> Result<PathBuf> {
     Path::new(&own).parent().map(Path::to_path_buf).context("the xtask package has no parent directory")
 }
 
+/// Names the nats-server of the tests: a setting for them, not for Claviger.
+const KEPT: &str = "CLAVIGER_NATS_SERVER";
+
 /// A command in a directory, with nothing on its standard input and none of the caller's Claviger settings: whoever has
 /// just exported an API key runs the same tests as everybody.
 pub(crate) fn command(directory: &Path, program: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null());
     let settings = env::vars_os().map(|(name, _)| name).filter(|name| name.to_string_lossy().starts_with("CLAVIGER_"));
+    let settings = settings.filter(|name| name != KEPT);
     settings.for_each(|name| {
         command.env_remove(name);
     });
@@ -44,6 +48,12 @@ pub(crate) fn output(mut command: Command) -> Result<String> {
     }
     String::from_utf8(output.stdout)
         .with_context(|| format!("`{}` printed something that is not UTF-8", shown(&command)))
+}
+
+/// A program that Cargo has built, with debug assertions.
+pub(crate) fn built(root: &Path, program: &str) -> PathBuf {
+    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |given| root.join(given));
+    target.join("debug").join(program)
 }
 
 /// Whether a program of that name is on `PATH`.

@@ -1,16 +1,13 @@
 //! `cargo xtask test`: everything, in one command.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use anyhow::Result;
 
 use crate::{
     npm, setup, shell,
     stages::{Done, Stages},
+    torture,
 };
 
 /// Runs all tests and prints what became of each stage.
@@ -26,7 +23,7 @@ pub(crate) fn add_stages(root: &Path, stages: &mut Stages) {
     let sdk = root.join(npm::SDK);
     let has_sdk = stages.run("build the TypeScript SDKs", || npm::script(&sdk, "build").map(passed));
     if !stages.run("build the binary and the tests", || shell::run(build(root)).map(passed)) {
-        for name in ["tests", "documentation tests", "TypeScript SDK tests"] {
+        for name in ["tests", "documentation tests", "TypeScript SDK tests", "torture"] {
             stages.leave_out(name, "the build failed");
         }
         return;
@@ -38,6 +35,7 @@ pub(crate) fn add_stages(root: &Path, stages: &mut Stages) {
     } else {
         stages.leave_out("TypeScript SDK tests", "their build failed");
     }
+    stages.run("torture", || torture::stage(root));
 }
 
 fn passed((): ()) -> Done {
@@ -60,13 +58,8 @@ fn tests(root: &Path) -> Command {
 
 fn sdk_tests(root: &Path, sdk: &Path) -> Command {
     let mut command = shell::command(sdk, "npm", &["test", "--silent"]);
-    command.env("CLAVIGER_BIN", binary(root));
+    command.env("CLAVIGER_BIN", shell::built(root, "claviger"));
     command
-}
-
-fn binary(root: &Path) -> PathBuf {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |given| root.join(given));
-    target.join("debug").join("claviger")
 }
 
 fn cargo(root: &Path, arguments: &[&str]) -> Command {

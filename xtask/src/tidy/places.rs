@@ -18,8 +18,12 @@ struct Ban {
     never: &'static str,
 }
 
-const HOMES: [Home; 11] = [
+const HOMES: [Home; 14] = [
     Home { name: "rusqlite", only: &["crates/store/src/sqlite", "crates/bench/"] },
+    // The benchmark compares with what NATS does by itself.
+    Home { name: "async_nats", only: &["crates/store/src/nats/", "crates/bench/"] },
+    Home { name: "nkeys", only: &["crates/store/src/nats/", "crates/testbed/"] },
+    Home { name: "NatsLedger", only: &["crates/store/", "crates/cli/", "crates/bench/", "crates/torture/"] },
     Home { name: "SqliteLedger", only: &["crates/store/", "crates/cli/", "crates/bench/"] },
     Home { name: "MemoryLedger", only: &["crates/store/", "crates/cli/", "crates/bench/"] },
     Home { name: "axum", only: &["crates/server/", "crates/bench/"] },
@@ -27,9 +31,9 @@ const HOMES: [Home; 11] = [
     Home { name: "aws_lc_rs", only: &["crates/crypto/"] },
     Home { name: "aho_corasick", only: &["crates/core/"] },
     Home { name: "utoipa", only: &["crates/api/", "crates/server/"] },
-    Home { name: "reqwest", only: &["crates/cli/", "crates/sdk/", "crates/bench/"] },
+    Home { name: "reqwest", only: &["crates/cli/", "crates/sdk/", "crates/bench/", "crates/torture/"] },
     Home { name: "tokio_tungstenite", only: &["crates/sdk/", "crates/bench/"] },
-    Home { name: "anyhow", only: &["crates/cli/", "crates/bench/", "xtask/"] },
+    Home { name: "anyhow", only: &["crates/cli/", "crates/bench/", "crates/testbed/", "crates/torture/", "xtask/"] },
 ];
 
 /// What would make `core` something else than values and pure functions, and `store` something that knows a value.
