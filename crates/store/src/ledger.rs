@@ -8,8 +8,8 @@ use futures_util::stream::BoxStream;
 
 use crate::{Filter, Stream, Subject};
 
-/// Most bytes in one record: 1 MiB.
-pub const MAX_RECORD_BYTES: usize = 1024 * 1024;
+/// Most bytes in one record. With subject and headers it fits a NATS message of 1 MiB, the servers' default limit.
+pub const MAX_RECORD_BYTES: usize = 1_000_000;
 
 /// What [`Ledger::append`] checks before it appends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Append {
     pub stream: Stream,
     /// The subject within the stream.
     pub subject: Subject,
-    /// What is stored; at most [`MAX_RECORD_BYTES`].
+    /// What is stored; at most [`Ledger::max_record_bytes`].
     pub bytes: Vec<u8>,
     /// The guard (compare-and-set).
     pub expected: Expected,
@@ -116,6 +116,22 @@ pub enum Error {
         /// What was found, without content.
         what: &'static str,
     },
+    /// The backend lets nobody in with these credentials. Calls that fail for it say
+    /// [`Error::Unavailable`], with this as the source.
+    #[error("the store does not accept the credentials: {what}")]
+    Credentials {
+        /// What is wrong with them.
+        what: &'static str,
+    },
+    /// The backend is set up in a way that breaks a promise of the ledger. Nothing was changed.
+    #[error("the store is not set up as it has to be: {what}")]
+    Unsuitable {
+        /// Which setting, of what, and what it has to be.
+        what: String,
+    },
+    /// What was acknowledged is no longer there.
+    #[error("a stream has lost records that were acknowledged")]
+    Lost,
     /// The backend failed or is shutting down; whether an append was stored is unknown.
     #[error("the store is not available")]
     Unavailable {
@@ -136,10 +152,12 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Error::Conflict { .. } | Error::InUse => ErrorKind::Conflict,
-            Error::Skipped | Error::Unavailable { .. } => ErrorKind::Unavailable,
+            Error::Skipped | Error::Credentials { .. } | Error::Unsuitable { .. } | Error::Unavailable { .. } => {
+                ErrorKind::Unavailable
+            }
             Error::Full | Error::ReadOnly => ErrorKind::Full,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
-            Error::Damaged { .. } => ErrorKind::Corrupt,
+            Error::Damaged { .. } | Error::Lost => ErrorKind::Corrupt,
         }
     }
 }
@@ -157,8 +175,10 @@ pub type Tail = BoxStream<'static, Result<Record>>;
 /// and visible to every later read of this process.
 #[async_trait]
 pub trait Ledger: Send + Sync {
-    /// Appends in order per stream, not atomically as a batch; one result per entry, same order.
-    /// On SQLite one fsync serves the whole batch and all batches waiting with it.
+    /// Appends, not atomically as a batch; one result per entry, same order. Entries of one subject are
+    /// appended in their order, and so are those of one stream unless one had to be tried again (on NATS,
+    /// while the stream has no leader). On SQLite one fsync serves the whole batch and all batches waiting
+    /// with it; on NATS the entries are on their way together, but for those that follow another.
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Revision>>;
 
     /// The subject's last record.
@@ -182,6 +202,11 @@ pub trait Ledger: Send + Sync {
     /// Makes every record of a subject unrecoverable. Its revisions are not used again.
     async fn purge(&self, stream: Stream, subject: &Subject) -> Result<()>;
 
+    /// A revision that no record acknowledged before the call is beyond, whichever server wrote it: once a
+    /// fold has passed it, it holds all of them. Where other servers write too, that takes an append (of
+    /// what no read or tail shows) that is acknowledged like any other.
+    async fn barrier(&self, stream: Stream) -> Result<Revision>;
+
     /// What the stream holds.
     async fn bounds(&self, stream: Stream) -> Result<Bounds>;
 
@@ -191,6 +216,11 @@ pub trait Ledger: Send + Sync {
 
     /// This life of the store.
     fn incarnation(&self) -> Incarnation;
+
+    /// Most bytes in one record of this ledger, [`MAX_RECORD_BYTES`] unless it needs some of them itself.
+    fn max_record_bytes(&self) -> usize {
+        MAX_RECORD_BYTES
+    }
 
     /// Whether other servers may be writing to the same store. When not, whatever a former process
     /// had claimed is free at start.

@@ -6,7 +6,9 @@
 mod clock;
 mod index;
 mod ledger;
+mod live;
 mod memory;
+mod nats;
 mod queue;
 mod sqlite;
 mod stream;
@@ -18,6 +20,7 @@ pub mod conformance;
 pub use index::{Entry, Index, Op};
 pub use ledger::{Append, Bounds, Error, Expected, Ledger, MAX_RECORD_BYTES, Record, Result, Tail};
 pub use memory::{MemoryIndex, MemoryLedger, MemoryQueue};
+pub use nats::{NatsConnection, NatsLedger, NatsOptions, NatsQueue, Placement};
 pub use queue::{Hint, Queue};
 pub use sqlite::{Durability, Rewritten, SqliteIndex, SqliteLedger, SqliteOptions};
 pub use stream::{Filter, Retention, Stream, Subject};

@@ -21,6 +21,7 @@ pub async fn calls_after_it_are_refused(ledger: Arc<dyn Ledger>) {
     assert_unavailable(ledger.read(Stream::Runs, &Filter::All, Revision::ZERO, 1).await);
     assert_unavailable(ledger.erase(Stream::Runs, Revision(1)).await);
     assert_unavailable(ledger.purge(Stream::Runs, &subject).await);
+    assert_unavailable(ledger.barrier(Stream::Runs).await);
     assert_unavailable(ledger.bounds(Stream::Runs).await);
     assert_unavailable(ledger.trim(Timestamp(0)).await);
     let mut tail = ledger.tail(Stream::Runs, Filter::All, Revision::ZERO);

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use claviger_core::Revision;
 
 use super::{any, append, stored};
-use crate::{Error, Filter, Ledger, MAX_RECORD_BYTES, Stream, Subject};
+use crate::{Error, Filter, Ledger, Stream, Subject};
 
 /// A record of exactly the limit is kept.
-pub async fn a_mebibyte_fits(ledger: Arc<dyn Ledger>) {
+pub async fn the_largest_fits(ledger: Arc<dyn Ledger>) {
     let subject = Subject::new(&["a"]);
-    let bytes: Vec<u8> = (0..MAX_RECORD_BYTES).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
+    let bytes: Vec<u8> = (0..ledger.max_record_bytes()).map(|at| at.to_le_bytes()[0] ^ at.to_le_bytes()[1]).collect();
     stored(&*ledger, any(&subject, &bytes)).await;
     assert!(*ledger.last(Stream::Runs, &subject).await.unwrap().unwrap().bytes == bytes);
 }
@@ -18,11 +18,10 @@ pub async fn a_mebibyte_fits(ledger: Arc<dyn Ledger>) {
 /// One byte more is refused, alone.
 pub async fn more_does_not(ledger: Arc<dyn Ledger>) {
     let subject = Subject::new(&["a"]);
-    let large = vec![0; MAX_RECORD_BYTES + 1];
+    let most = ledger.max_record_bytes();
+    let large = vec![0; most + 1];
     let answer = append(&*ledger, any(&subject, &large)).await;
-    assert!(
-        matches!(answer, Err(Error::TooLarge { length, limit }) if (length, limit) == (large.len(), MAX_RECORD_BYTES))
-    );
+    assert!(matches!(answer, Err(Error::TooLarge { length, limit }) if (length, limit) == (large.len(), most)));
     let batch = vec![any(&subject, b"1"), any(&subject, &large), any(&subject, b"2").following(), any(&subject, b"3")];
     let results = ledger.append(batch).await;
     assert!(matches!(

@@ -10,6 +10,7 @@
 //!
 //! The second part of what the function gives is kept until the test ends.
 
+pub mod barriers;
 pub mod batches;
 pub mod closing;
 pub mod erasing;

@@ -63,6 +63,10 @@ macro_rules! ledger_conformance {
                 a_cursor_ahead_waits,
             }
         );
+        $crate::conformance_tests!(
+            $open,
+            barriers { a_barrier_is_beyond_what_was_acknowledged, tails_come_to_it, nobody_sees_it, many_at_a_time }
+        );
         $crate::conformance_tests!($open, order { everyone_sees_the_same_order });
         $crate::conformance_tests!($open, model { random_histories_agree });
         $crate::conformance_tests!(
@@ -81,7 +85,7 @@ macro_rules! ledger_conformance {
         $crate::conformance_tests!(
             $open,
             limits {
-                a_mebibyte_fits,
+                the_largest_fits,
                 more_does_not,
                 any_bytes_are_kept,
                 hostile_subjects_stay_apart,

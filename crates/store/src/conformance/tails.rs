@@ -61,15 +61,16 @@ pub async fn a_tail_that_lags_misses_nothing(ledger: Arc<dyn Ledger>) {
     assert_eq!(seen, wanted);
 }
 
-/// Records of a mebibyte come whole and in order, more of them than are kept in memory.
+/// Records of the greatest length come whole and in order, more of them than are kept in memory.
 pub async fn large_records_arrive(ledger: Arc<dyn Ledger>) {
     let subject = Subject::new(&["a"]);
+    let length = ledger.max_record_bytes();
     let mut tail = ledger.tail(Stream::Runs, Filter::All, Revision::ZERO);
     for at in 0..6_u8 {
-        stored(&*ledger, any(&subject, &vec![at; 1024 * 1024])).await;
+        stored(&*ledger, any(&subject, &vec![at; length])).await;
     }
     for (record, at) in next(&mut tail, 6).await.iter().zip(0_u8..) {
-        assert!(record.bytes.len() == 1024 * 1024 && record.bytes.iter().all(|&byte| byte == at));
+        assert!(record.bytes.len() == length && record.bytes.iter().all(|&byte| byte == at));
     }
 }
 

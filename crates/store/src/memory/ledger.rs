@@ -138,6 +138,11 @@ impl Ledger for MemoryLedger {
         self.shelf(stream).change(|kept| kept.purge(subject))
     }
 
+    async fn barrier(&self, stream: Stream) -> Result<Revision> {
+        // Nobody else writes.
+        Ok(self.bounds(stream).await?.last)
+    }
+
     async fn bounds(&self, stream: Stream) -> Result<Bounds> {
         self.shelf(stream).read(|kept| kept.bounds)
     }

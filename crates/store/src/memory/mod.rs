@@ -9,3 +9,4 @@ mod topic;
 pub use index::MemoryIndex;
 pub use ledger::MemoryLedger;
 pub use queue::MemoryQueue;
+pub(crate) use topic::Topic;

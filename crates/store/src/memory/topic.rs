@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 /// Hints in the order in which they were offered, some of them taken. An id is here at most once.
 #[derive(Debug, Default)]
-pub(super) struct Topic {
+pub(crate) struct Topic {
     offers: u64,
     hints: HashMap<Arc<str>, State>,
     /// The ones to take, by place.
@@ -30,7 +30,7 @@ struct State {
 
 impl Topic {
     /// Adds an id, if it does not wait already; says whether there is something new to take.
-    pub(super) fn offer(&mut self, id: &str) -> bool {
+    pub(crate) fn offer(&mut self, id: &str) -> bool {
         if let Some(state) = self.hints.get_mut(id) {
             state.offered_again = state.until.is_some();
             return false;
@@ -43,7 +43,7 @@ impl Topic {
     }
 
     /// Takes the oldest.
-    pub(super) fn take(&mut self, limit: usize, now: Instant, until: Instant) -> Vec<String> {
+    pub(crate) fn take(&mut self, limit: usize, now: Instant, until: Instant) -> Vec<String> {
         self.bring_back(now);
         let mut taken = Vec::new();
         while taken.len() < limit {
@@ -58,18 +58,18 @@ impl Topic {
     }
 
     /// Whether there is something to take.
-    pub(super) fn is_ready(&mut self, now: Instant) -> bool {
+    pub(crate) fn is_ready(&mut self, now: Instant) -> bool {
         self.bring_back(now);
         !self.waiting.is_empty()
     }
 
     /// When the next lease runs out.
-    pub(super) fn next_return(&self) -> Option<Instant> {
+    pub(crate) fn next_return(&self) -> Option<Instant> {
         self.leases.first_key_value().map(|(&(until, _), _)| until)
     }
 
     /// Renews a lease. One that ran out is renewed too, unless the hint waits again.
-    pub(super) fn extend(&mut self, id: &str, until: Instant) {
+    pub(crate) fn extend(&mut self, id: &str, until: Instant) {
         let Some(state) = self.hints.get_mut(id) else { return };
         let Some(before) = state.until.replace(until) else {
             state.until = None;
@@ -81,7 +81,7 @@ impl Topic {
     }
 
     /// Removes a taken hint; says whether it waits again because it was offered meanwhile.
-    pub(super) fn done(&mut self, id: &str) -> bool {
+    pub(crate) fn done(&mut self, id: &str) -> bool {
         let Some(&State { place, until: Some(until), offered_again }) = self.hints.get(id) else { return false };
         self.hints.remove(id);
         self.leases.remove(&(until, place));

@@ -15,7 +15,6 @@ use super::{
     apply::{Removal, Results, State, Task},
     connect,
     heads::Heads,
-    live::Live,
     lock::{Lock, beside, private_file},
     options::SqliteOptions,
     pool::Pool,
@@ -27,6 +26,7 @@ use super::{
 };
 use crate::{
     Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subject, Tail,
+    live::Live,
     tail::{Page, Pages, Position, follow},
 };
 
@@ -243,6 +243,11 @@ impl Ledger for SqliteLedger {
 
     async fn purge(&self, stream: Stream, subject: &Subject) -> Result<()> {
         self.remove(stream, Removal::Purge(subject.clone())).await
+    }
+
+    async fn barrier(&self, stream: Stream) -> Result<Revision> {
+        // Nobody else writes.
+        Ok(self.bounds(stream).await?.last)
     }
 
     async fn bounds(&self, stream: Stream) -> Result<Bounds> {

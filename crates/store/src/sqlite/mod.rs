@@ -10,7 +10,6 @@ mod error;
 mod heads;
 mod index;
 mod ledger;
-mod live;
 mod lock;
 mod options;
 mod pool;

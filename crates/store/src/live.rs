@@ -17,9 +17,9 @@ const RECORDS: usize = 1024;
 /// Most bytes of them.
 const BYTES: usize = 1024 * 1024;
 
-/// One stream, as the writer last committed it. Any number of tails share its latest records; only a
-/// tail that falls behind reads the database.
-pub(super) struct Live {
+/// One stream, as far as it is known here. Any number of tails share its latest records; only a tail that
+/// falls behind reads what is stored.
+pub(crate) struct Live {
     recent: Mutex<Recent>,
     position: watch::Sender<Position>,
 }
@@ -33,29 +33,29 @@ struct Recent {
 }
 
 impl Live {
-    pub(super) fn new(bounds: Bounds) -> Live {
+    pub(crate) fn new(bounds: Bounds) -> Live {
         let recent = Recent { records: VecDeque::new(), bytes: 0, after: bounds.last, last: bounds.last };
         Live { recent: Mutex::new(recent), position: watch::Sender::new(Position::at(bounds)) }
     }
 
-    /// Adds a committed record.
-    pub(super) fn push(&self, record: Record) {
+    /// Adds a stored record.
+    pub(crate) fn push(&self, record: Record) {
         self.recent.lock().push(record);
     }
 
     /// Lets go of a record that was erased.
-    pub(super) fn remove(&self, revision: Revision) {
+    pub(crate) fn remove(&self, revision: Revision) {
         self.recent.lock().remove(revision);
     }
 
-    /// Lets go of every record: they are read from the database again.
-    pub(super) fn forget(&self) {
+    /// Lets go of every record: they are read from the store again.
+    pub(crate) fn forget(&self) {
         let mut recent = self.recent.lock();
         *recent = Recent { records: VecDeque::new(), bytes: 0, after: recent.last, last: recent.last };
     }
 
     /// Wakes the tails, if there is something new for them.
-    pub(super) fn advance(&self, bounds: Bounds) {
+    pub(crate) fn advance(&self, bounds: Bounds) {
         self.position.send_if_modified(|position| {
             let is_new = position.bounds.last != bounds.last;
             position.bounds = bounds;
@@ -64,20 +64,20 @@ impl Live {
     }
 
     /// Ends the tails.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.position.send_modify(|position| position.is_closed = true);
     }
 
-    pub(super) fn position(&self) -> Position {
+    pub(crate) fn position(&self) -> Position {
         *self.position.borrow()
     }
 
-    pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
+    pub(crate) fn subscribe(&self) -> watch::Receiver<Position> {
         self.position.subscribe()
     }
 
     /// A page of the latest records; `None` when older ones are wanted.
-    pub(super) fn page(&self, filter: &Filter, after: Revision) -> Option<Page> {
+    pub(crate) fn page(&self, filter: &Filter, after: Revision) -> Option<Page> {
         self.recent.lock().page(filter, after)
     }
 }

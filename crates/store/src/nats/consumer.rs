@@ -1,0 +1,314 @@
+//! The one consumer that this process has of a stream, and all its tails with it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{Message, Subscriber, jetstream::stream::Info};
+use claviger_core::{Revision, Timestamp};
+use futures_util::StreamExt;
+use serde::Serialize;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    api::{Anything, Which, header, number},
+    connection::NatsConnection,
+    fault::{Attempt, Fault, code},
+    feed::{Feed, Health},
+    link::Link,
+    names::{Control, Names},
+    notes::Note,
+    pause::jitter,
+    shared::Shared,
+};
+use crate::{Record, Stream};
+
+/// How often a consumer with nothing to say says so.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
+/// After so long without a word it is taken for dead.
+const SILENCE: Duration = Duration::from_secs(2);
+
+/// How long the server keeps a consumer to which nobody listens.
+const KEPT_FOR: Duration = Duration::from_secs(10);
+
+/// Longest pause before a new consumer is made.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
+
+/// How long a stream may look as if it had lost something, and how often we look.
+const LOOKED_FOR: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Feeds the tails of a stream until the connection is closed for good.
+pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
+    let mut consumers = Consumers::new(&shared, stream);
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let fault = tokio::select! {
+            fault = consumers.follow(&mut pause) => fault,
+            () = shared.connection.closed() => break,
+        };
+        if fault == Fault::Closed {
+            break;
+        }
+        shared.feed(stream).set_health(Health::Failed(fault.clone()));
+        if fault == Fault::Lost {
+            tracing::error!(%stream, "the stream has lost records that were acknowledged");
+            shared.feed(stream).live.close();
+            break;
+        }
+        tracing::debug!(%stream, %fault, "the consumer of a stream is made anew");
+        tokio::select! {
+            () = sleep(jitter(pause)) => {}
+            () = shared.connection.closed() => break,
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    consumers.let_go().await;
+}
+
+/// The consumer, and those that were given up but may still be there.
+struct Consumers<'a> {
+    connection: &'a NatsConnection,
+    names: &'a Names,
+    feed: &'a Feed,
+    made: u64,
+    stale: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Create<'a> {
+    stream_name: &'a str,
+    config: Config<'a>,
+    action: &'static str,
+}
+
+/// A consumer that nobody acknowledges to, in the memory of one server.
+#[derive(Serialize)]
+struct Config<'a> {
+    name: &'a str,
+    deliver_subject: &'a str,
+    deliver_policy: &'static str,
+    opt_start_seq: u64,
+    ack_policy: &'static str,
+    replay_policy: &'static str,
+    max_deliver: i64,
+    flow_control: bool,
+    idle_heartbeat: u128,
+    inactive_threshold: u128,
+    num_replicas: usize,
+    mem_storage: bool,
+}
+
+impl<'a> Consumers<'a> {
+    fn new(shared: &'a Shared, stream: Stream) -> Consumers<'a> {
+        Consumers {
+            connection: &shared.connection,
+            names: shared.names(stream),
+            feed: shared.feed(stream),
+            made: 0,
+            stale: Vec::new(),
+        }
+    }
+
+    /// Makes a consumer behind what was seen and listens to it until it fails.
+    async fn follow(&mut self, pause: &mut Duration) -> Fault {
+        match self.try_follow(pause).await {
+            Ok(never) => match never {},
+            Err(fault) => fault,
+        }
+    }
+
+    async fn try_follow(&mut self, pause: &mut Duration) -> Attempt<std::convert::Infallible> {
+        let link = *self.connection.link().borrow();
+        self.delete_stale().await;
+        self.check_nothing_lost().await?;
+        let inbox = self.connection.client().new_inbox();
+        let mut subscriber = self.connection.client().subscribe(inbox.clone()).await.map_err(|_| Fault::Closed)?;
+        self.create(&inbox).await?;
+        self.feed.set_health(Health::Fresh);
+        let mut heard = Heard { consumer_sequence: 0 };
+        loop {
+            let message = self.next(&mut subscriber, link).await?;
+            heard.take(self, message).await?;
+            *pause = SHORTEST_PAUSE;
+        }
+    }
+
+    /// The next word of the consumer. Through another connection than the one it was made on, some may have
+    /// been lost.
+    async fn next(&self, subscriber: &mut Subscriber, made_on: Link) -> Attempt<Message> {
+        let mut link = self.connection.link();
+        tokio::select! {
+            biased;
+            message = subscriber.next() => message.ok_or(Fault::Closed),
+            _ = link.wait_for(|link| link.ups != made_on.ups || !link.is_up) => Err(Fault::Disconnected),
+            () = sleep(SILENCE) => Err(Fault::Silent),
+        }
+    }
+
+    /// Whether the stream still has what was seen of it. A leader that says no is asked again for a while: it may
+    /// be one that does not know yet that it no longer is.
+    async fn check_nothing_lost(&self) -> Attempt<()> {
+        let until = Instant::now() + LOOKED_FOR;
+        while self.is_something_missing().await? {
+            if Instant::now() >= until {
+                return Err(Fault::Lost);
+            }
+            sleep(jitter(LOOK_EVERY)).await;
+        }
+        Ok(())
+    }
+
+    async fn is_something_missing(&self) -> Attempt<bool> {
+        let passed = *self.feed.passed().borrow();
+        let info = self.connection.ask_once::<Info>(&format!("STREAM.INFO.{}", self.names.stream), &()).await;
+        match info {
+            Ok(info) if Revision(info.state.last_sequence) < passed => return Ok(true),
+            Ok(_) => {}
+            Err(fault) if fault.code() == Some(code::NO_STREAM) => return Ok(true),
+            Err(fault) => return Err(fault),
+        }
+        let Some((revision, stored_at)) = self.feed.witness() else { return Ok(false) };
+        let found = self.connection.get_once(&self.names.stream, &Which::At(revision.0)).await?;
+        // Not there is no sign: it may have been erased.
+        Ok(found.is_some_and(|found| found.stored_at != stored_at))
+    }
+
+    async fn create(&mut self, inbox: &str) -> Attempt<()> {
+        self.made += 1;
+        let name = format!("tail-{}-{}", self.connection.node(), self.made);
+        let create = Create {
+            stream_name: &self.names.stream,
+            config: Config {
+                name: &name,
+                deliver_subject: inbox,
+                deliver_policy: "by_start_sequence",
+                opt_start_seq: self.feed.passed().borrow().next().0,
+                ack_policy: "none",
+                replay_policy: "instant",
+                max_deliver: 1,
+                flow_control: true,
+                idle_heartbeat: HEARTBEAT.as_nanos(),
+                inactive_threshold: KEPT_FOR.as_nanos(),
+                num_replicas: 1,
+                mem_storage: true,
+            },
+            action: "create",
+        };
+        // Even without an answer it may have been made.
+        self.stale.push(name.clone());
+        let request = format!("CONSUMER.CREATE.{}.{name}", self.names.stream);
+        self.connection.ask_once::<Anything>(&request, &create).await.map(drop)
+    }
+
+    /// Deletes the consumers that were given up, as far as possible now. The server deletes the others when
+    /// nobody has listened to them for a while.
+    async fn delete_stale(&mut self) {
+        for name in std::mem::take(&mut self.stale) {
+            let request = format!("CONSUMER.DELETE.{}.{name}", self.names.stream);
+            match self.connection.ask_once::<Anything>(&request, &()).await {
+                Ok(_) => {}
+                Err(fault) if fault.code() == Some(code::NO_CONSUMER) => {}
+                Err(_) => self.stale.push(name),
+            }
+        }
+    }
+}
+
+impl Consumers<'_> {
+    /// Has the consumers deleted without waiting for the answers: requests are not answered any more.
+    async fn let_go(&self) {
+        let client = self.connection.client();
+        for name in &self.stale {
+            let request = format!("$JS.API.CONSUMER.DELETE.{}.{name}", self.names.stream);
+            let _forgotten_by_the_server_later =
+                client.publish_with_reply(request, client.new_inbox(), Vec::new().into()).await;
+        }
+    }
+}
+
+/// What came from the consumer so far.
+struct Heard {
+    consumer_sequence: u64,
+}
+
+impl Heard {
+    async fn take(&mut self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
+        match message.status {
+            None => self.take_record(consumers, message),
+            Some(status) if status.as_u16() == 100 => self.take_word(consumers, message).await,
+            // The consumer was deleted, or its server shuts down.
+            Some(_) => Err(Fault::Leaderless),
+        }
+    }
+
+    /// A heartbeat, or a question whether we keep up.
+    async fn take_word(&self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
+        let stalled = message.headers.as_ref().and_then(|headers| header(headers, "Nats-Consumer-Stalled"));
+        if let Some(subject) = message.reply.as_deref().or(stalled) {
+            let answered = consumers.connection.client().publish(subject.to_owned(), Vec::new().into()).await;
+            answered.map_err(|_| Fault::Disconnected)?;
+        }
+        let last = message.headers.as_ref().and_then(|headers| number(headers, "Nats-Last-Consumer"));
+        if last.is_some_and(|last| last != self.consumer_sequence) { Err(Fault::Silent) } else { Ok(()) }
+    }
+
+    fn take_record(&mut self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
+        let place = message.reply.as_deref().and_then(Place::parse).ok_or(Fault::Unreadable)?;
+        if place.consumer_sequence != self.consumer_sequence + 1 {
+            return Err(Fault::Silent);
+        }
+        self.consumer_sequence += 1;
+        let (feed, names) = (consumers.feed, consumers.names);
+        if let Some(subject) = names.parse(&message.subject) {
+            let Place { revision, stored_at, .. } = place;
+            feed.push(Record { subject, revision, stored_at, bytes: message.payload[..].into() });
+            return Ok(());
+        }
+        if *message.subject == *names.control(Control::Trimmed)
+            && let Some(note) = Note::read(&message.payload)
+        {
+            feed.trimmed(note.first);
+        }
+        feed.pass(place.revision);
+        Ok(())
+    }
+}
+
+/// What the reply subject of a delivered message says.
+struct Place {
+    revision: Revision,
+    consumer_sequence: u64,
+    stored_at: Timestamp,
+}
+
+impl Place {
+    /// Reads `$JS.ACK.<stream>.<consumer>.<deliveries>.<sequence>.<consumer sequence>.<nanoseconds>.<pending>`, or the longer
+    /// form with domain and account before the stream.
+    fn parse(reply: &str) -> Option<Place> {
+        let tokens: Vec<&str> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
+        let from = if tokens.len() >= 9 { 5 } else { 3 };
+        let number = |at: usize| tokens.get(at)?.parse::<u64>().ok();
+        Some(Place {
+            revision: Revision(number(from)?),
+            consumer_sequence: number(from + 1)?,
+            stored_at: Timestamp((number(from + 2)? / 1_000_000).try_into().ok()?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_a_place_are_read() {
+        for reply in ["$JS.ACK.s.c.1.42.7.1790230470084404000.3", "$JS.ACK._.hash.s.c.1.42.7.1790230470084404000.3"] {
+            let place = Place::parse(reply).unwrap();
+            assert_eq!((place.revision, place.consumer_sequence), (Revision(42), 7));
+            assert_eq!(place.stored_at, Timestamp(1_790_230_470_084));
+        }
+        assert!(Place::parse("$JS.FC.s.c.1").is_none());
+    }
+}

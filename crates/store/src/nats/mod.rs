@@ -1,0 +1,33 @@
+//! NATS JetStream: any number of servers on one set of streams.
+
+mod api;
+mod append;
+mod connection;
+mod consumer;
+mod credentials;
+mod erase;
+mod fault;
+mod feed;
+mod incarnation;
+mod ledger;
+mod link;
+mod login;
+mod names;
+mod notes;
+mod options;
+mod pause;
+mod placement;
+mod queue;
+mod read;
+mod replies;
+mod shared;
+mod streams;
+mod survey;
+mod turns;
+mod write;
+
+pub use connection::NatsConnection;
+pub use ledger::NatsLedger;
+pub use options::NatsOptions;
+pub use placement::Placement;
+pub use queue::NatsQueue;

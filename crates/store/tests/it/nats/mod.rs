@@ -1,0 +1,13 @@
+//! NATS JetStream.
+
+mod conformance;
+mod credentials;
+mod erased;
+mod faults;
+mod full;
+mod house;
+mod key_value;
+mod queue;
+mod settings;
+mod storm;
+mod together;
