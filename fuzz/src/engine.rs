@@ -7,7 +7,7 @@ use std::{
 
 use claviger_core::{EnvironmentName, Scope};
 use claviger_crypto::{Keyring, MasterKey};
-use claviger_engine::{Engine, Error, Parts, WallClock, access::system_caller, events::Cursor};
+use claviger_engine::{Engine, Error, Names, Parts, WallClock, access::system_caller, events::Cursor};
 use claviger_store::{Append, Expected, Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Stream, Subject};
 use tokio::runtime::{Builder, Runtime};
 
@@ -44,6 +44,7 @@ static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| {
             index: Arc::new(MemoryIndex::new()),
             master,
             clock: Arc::new(WallClock),
+            names: Names::Plain,
         };
         let engine = runtime.block_on(async {
             ledger.append(vec![append]).await.remove(0).expect("appended");

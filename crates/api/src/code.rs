@@ -22,6 +22,7 @@ const fn other(code: &'static str, title: &'static str) -> Code {
 
 /// Every code, in alphabetical order.
 pub const CODES: &[Code] = &[
+    other("admin_key_exists", "Admin key exists already"),
     http("api_key_not_found", 404, "No such API key"),
     http("body_too_large", 413, "Request body too large"),
     other("config_invalid", "Invalid configuration"),
@@ -45,7 +46,10 @@ pub const CODES: &[Code] = &[
     http("key_in_query", 400, "API key in the query"),
     other("master_key_conflict", "More than one master key"),
     http("method_not_allowed", 405, "Method not allowed"),
+    other("names_mismatch", "Names sealed or not, against the configuration"),
     other("no_master_key", "No master key"),
+    other("not_durable", "Store not durable"),
+    http("records_lost", 500, "Stored records are gone"),
     http("reserved_event_name", 400, "Reserved event name"),
     http("revision_conflict", 409, "Revision conflict"),
     http("route_not_found", 404, "No such route"),
@@ -55,9 +59,12 @@ pub const CODES: &[Code] = &[
     other("server_unreachable", "Server cannot be reached"),
     http("step_result_too_large", 413, "Result too large"),
     http("store_corrupt", 500, "Stored record damaged"),
+    other("store_credentials", "Store refuses the credentials"),
     http("store_full", 507, "Store is full"),
     other("store_in_use", "Store in use by another server"),
     http("store_read_only", 507, "Store is read-only"),
+    other("store_unreachable", "Store cannot be reached"),
+    other("store_unsuitable", "Store set up in another way"),
     http("timeout", 408, "Took too long"),
     http("too_many_requests", 429, "Too many requests"),
     http("unauthenticated", 401, "API key needed"),

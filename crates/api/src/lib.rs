@@ -26,12 +26,12 @@ pub use access::{
 pub use audit::{AuditEntry, AuditList, AuditOutcome, AuditedSecret};
 pub use code::{CODES, Code, find_code};
 pub use event::{EmitEvent, Emitted, Event, Gap};
-pub use health::{Health, Ready};
+pub use health::{Durability, Health, Ready};
 pub use instant::Instant;
 pub use problem::{PROBLEM_JSON, Problem};
 pub use run::{
     CancelRun, Cancellation, Concurrency, DeclaredSecret, Delivery, EventRef, EventRuns, Function, FunctionFailure,
     FunctionList, Retry, Run, RunList, RunStatus, Step, StepStatus,
 };
-pub use secret::{DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
+pub use secret::{Consistency, DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
 pub use text::SecretText;

@@ -24,6 +24,31 @@ pub struct SetSecret {
     pub allow_short: bool,
 }
 
+/// How new the answer to a read has to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Consistency {
+    /// What the server knows: never older than what it knew before.
+    #[default]
+    Default,
+    /// Everything that was acknowledged before the request, by whichever server.
+    Strong,
+}
+
+impl Consistency {
+    /// Both, in the order in which they are shown.
+    pub const ALL: [Consistency; 2] = [Consistency::Default, Consistency::Strong];
+
+    /// The word in a query.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Consistency::Default => "default",
+            Consistency::Strong => "strong",
+        }
+    }
+}
+
 /// How a value is written in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]

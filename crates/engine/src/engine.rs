@@ -11,8 +11,8 @@ use tokio_util::{
 };
 
 use crate::{
-    Clock, Error, LiveValues, access::Access, audit::Audit, events::Events, keys, runtime::Runtime, shared::Shared,
-    vault::Vault,
+    Clock, Error, LiveValues, Names, access::Access, audit::Audit, events::Events, keys, runtime::Runtime, sealed,
+    shared::Shared, vault::Vault,
 };
 
 /// How long workers have to finish the jobs they hold.
@@ -33,6 +33,8 @@ pub struct Parts {
     pub master: MasterKey,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
+    /// How names stand in the ledger and the queue.
+    pub names: Names,
 }
 
 /// The running services.
@@ -52,12 +54,14 @@ impl Engine {
     /// keys, access records and function declarations, however many secrets there are.
     ///
     /// # Errors
-    /// [`Error::WrongMasterKey`], [`Error::Corrupt`] when a key or access record is damaged, and what the store says.
+    /// [`Error::WrongMasterKey`], [`Error::NamesMismatch`], [`Error::Corrupt`] when a key or access record is damaged, and
+    /// what the store says.
     pub async fn open(parts: Parts) -> Result<Engine, Error> {
         let keyring = keys::open(&*parts.ledger, &parts.master).await?;
+        let (ledger, queue) = sealed::open(parts.names, &keyring, (parts.ledger, parts.queue)).await?;
         let shared = Shared {
-            ledger: parts.ledger,
-            queue: parts.queue,
+            ledger,
+            queue,
             index: parts.index,
             keyring: Arc::new(keyring),
             clock: parts.clock,

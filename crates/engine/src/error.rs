@@ -91,6 +91,12 @@ pub enum Error {
         /// The current revision, zero when not set.
         current: Revision,
     },
+    /// The first admin key was made already.
+    #[error("there is an admin key already, `{id}`")]
+    AdminKeyExists {
+        /// Its id.
+        id: std::sync::Arc<str>,
+    },
     /// The environment is there already.
     #[error("the environment exists already")]
     EnvironmentExists,
@@ -120,6 +126,14 @@ pub enum Error {
         /// Fingerprint of the given one.
         given: String,
     },
+    /// The store was made with names that stand there in another way.
+    #[error("the names in this store are {stored}, and the server is to read {asked} ones")]
+    NamesMismatch {
+        /// How they stand: `plain` or `sealed`.
+        stored: &'static str,
+        /// How the server was told to read them.
+        asked: &'static str,
+    },
     /// A record that does not verify or open. Never reported as missing.
     #[error("record {revision} of stream `{stream}` is damaged: {what}")]
     Corrupt {
@@ -130,6 +144,20 @@ pub enum Error {
         /// What was found, without content.
         what: &'static str,
     },
+    /// Records that were there are gone: what the stream, or one subject of it, ends with is older than what was read of it.
+    /// Never reported as missing.
+    #[error("stream `{stream}` has lost records: revision {known} was there, and the last one now is {found}")]
+    RecordsLost {
+        /// The stream.
+        stream: &'static str,
+        /// The last revision that was there.
+        known: Revision,
+        /// The last revision now, zero for none.
+        found: Revision,
+    },
+    /// Another server may have revoked API keys, and the store does not say so at the moment.
+    #[error("the store does not confirm at the moment which API keys are in force")]
+    Unconfirmed,
     /// The store could not do it.
     #[error("{0}")]
     Store(claviger_store::Error),
@@ -153,7 +181,7 @@ impl Error {
             E::Name(_) | E::Pattern(_) | E::Invalid { .. } | E::ValueTooShort { .. } | E::ValueIsMask => {
                 ErrorKind::Invalid
             }
-            E::ReservedEventName | E::InvalidCursor => ErrorKind::Invalid,
+            E::ReservedEventName | E::InvalidCursor | E::NamesMismatch { .. } => ErrorKind::Invalid,
             E::ValueTooLarge { .. } | E::BodyTooLarge { .. } => ErrorKind::TooLarge,
             E::Unauthenticated | E::InvalidApiKey { .. } | E::UnknownApiKey | E::ExpiredApiKey => {
                 ErrorKind::Unauthenticated
@@ -161,13 +189,14 @@ impl Error {
             E::Denied { .. } => ErrorKind::Denied,
             E::EnvironmentNotFound | E::SecretNotFound | E::RunNotFound => ErrorKind::NotFound,
             E::FunctionNotFound | E::ApiKeyNotFound => ErrorKind::NotFound,
-            E::RevisionConflict { .. } | E::EnvironmentExists | E::RunEnded | E::Lost => ErrorKind::Conflict,
+            E::RevisionConflict { .. } | E::EnvironmentExists | E::AdminKeyExists { .. } => ErrorKind::Conflict,
+            E::RunEnded | E::Lost => ErrorKind::Conflict,
             E::TooManyRequests => ErrorKind::Limited,
             E::TimedOut => ErrorKind::TimedOut,
             E::WrongMasterKey { .. } => ErrorKind::NoKey,
-            E::Corrupt { .. } => ErrorKind::Corrupt,
+            E::Corrupt { .. } | E::RecordsLost { .. } => ErrorKind::Corrupt,
             E::Store(error) => error.kind(),
-            E::Stopping => ErrorKind::Unavailable,
+            E::Unconfirmed | E::Stopping => ErrorKind::Unavailable,
             E::Bug { .. } => ErrorKind::Internal,
         }
     }
@@ -197,15 +226,18 @@ impl Error {
             E::ApiKeyNotFound => "api_key_not_found",
             E::RevisionConflict { .. } => "revision_conflict",
             E::EnvironmentExists => "environment_exists",
+            E::AdminKeyExists { .. } => "admin_key_exists",
             E::RunEnded | E::Lost => "run_already_ended",
             E::ReservedEventName => "reserved_event_name",
             E::InvalidCursor => "invalid_cursor",
             E::TooManyRequests => "too_many_requests",
             E::TimedOut => "timeout",
             E::WrongMasterKey { .. } => "wrong_master_key",
+            E::NamesMismatch { .. } => "names_mismatch",
             E::Corrupt { .. } => "store_corrupt",
+            E::RecordsLost { .. } => "records_lost",
             E::Store(error) => store_code(error),
-            E::Stopping => "unavailable",
+            E::Unconfirmed | E::Stopping => "unavailable",
             E::Bug { .. } => "internal",
         }
     }
@@ -231,6 +263,7 @@ fn store_code(error: &claviger_store::Error) -> &'static str {
         S::ReadOnly => "store_read_only",
         S::InUse => "store_in_use",
         S::Damaged { .. } => "store_corrupt",
+        S::Lost => "records_lost",
         S::TooLarge { .. } => "body_too_large",
         _ => "unavailable",
     }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use claviger_core::{Caller, EnvironmentName, Reach};
+use claviger_core::{Caller, EnvironmentName, ErrorKind, Reach};
 use claviger_engine::{Error, access::DEFAULT_ENVIRONMENT};
 use http::{HeaderMap, header};
 use tokio::time::Instant;
@@ -27,7 +27,10 @@ impl FromRequestParts<App> for Authenticated {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Authenticated, Failure> {
-        let caller = authenticate(&parts.headers, app).map_err(|error| {
+        let caller = authenticate(&parts.headers, app).await.map_err(|error| {
+            if error.kind() != ErrorKind::Unauthenticated {
+                return Failure::from(error);
+            }
             let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
             match app.throttle.note_failure(peer, Instant::now()) {
                 Ok(()) => Failure::from(error),
@@ -50,14 +53,14 @@ impl FromRequestParts<App> for InEnvironment {
     }
 }
 
-fn authenticate(headers: &HeaderMap, app: &App) -> Result<Caller, Error> {
+async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Caller, Error> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let value = given.next().ok_or(Error::Unauthenticated)?;
     let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Error::Unauthenticated)?;
     if given.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::Unauthenticated);
     }
-    app.engine.access().authenticate(key.trim())
+    app.engine.access().admit(key.trim()).await
 }
 
 /// A key that was made for certain browser origins is good from there only.

@@ -141,6 +141,7 @@ fn hint(code: &str) -> Option<&'static str> {
         "value_too_short" => "set `allowShort` to accept a value that will not be masked",
         "value_is_mask" => "set the value itself, not what logs show in its place",
         "environment_not_found" => "see `GET /v1/environments` for those that this API key reaches",
+        "records_lost" => "restore the stream, or accept the loss: `claviger explain records_lost`",
         "store_full" => "make room on the server's disk; nothing was stored",
         _ => return None,
     })
@@ -228,6 +229,13 @@ mod tests {
             Error::InvalidCursor,
             Error::TooManyRequests,
             Error::TimedOut,
+            Error::Corrupt { stream: "secrets", revision: claviger_core::Revision(7), what: "" },
+            Error::RecordsLost {
+                stream: "secrets",
+                known: claviger_core::Revision(7),
+                found: claviger_core::Revision(6),
+            },
+            Error::Unconfirmed,
             Error::Stopping,
             Error::Bug { what: "" },
         ];

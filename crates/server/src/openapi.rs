@@ -21,7 +21,7 @@ use crate::routes;
 const SCHEME: &str = "apiKey";
 
 #[derive(OpenApi)]
-#[openapi(components(schemas(Problem, claviger_api::Event, claviger_api::Gap)))]
+#[openapi(components(schemas(Problem, claviger_api::Consistency, claviger_api::Event, claviger_api::Gap)))]
 struct Shared;
 
 static JSON: LazyLock<String> = LazyLock::new(|| {

@@ -49,6 +49,15 @@ impl Query {
         text.parse().map_err(|_| Failure::invalid(format!("the query parameter `{name}` has to be a whole number")))
     }
 
+    /// A parameter that is one of some words.
+    pub(crate) fn one_of<T, const N: usize>(&self, name: &str, words: [(&str, T); N]) -> Result<Option<T>, Failure> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        let known = words.each_ref().map(|(word, _)| *word).join("`, `");
+        let found = words.into_iter().find(|(word, _)| *word == text).map(|(_, meant)| meant);
+        let refused = || Failure::invalid(format!("the query parameter `{name}` is one of `{known}`"));
+        found.ok_or_else(refused).map(Some)
+    }
+
     /// A parameter that tells where to go on and is read as a number.
     pub(crate) fn revision(&self, name: &str) -> Result<u64, Failure> {
         let Some(text) = self.text(name)? else { return Ok(0) };

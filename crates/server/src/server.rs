@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
+use claviger_api::Durability;
 use claviger_engine::Engine;
 use tokio::net::TcpListener;
 
@@ -20,6 +21,8 @@ pub struct Options {
     pub warnings: Vec<String>,
     /// The backend's name; told by `/readyz`.
     pub store: &'static str,
+    /// What becomes of acknowledged writes; told by `/readyz`.
+    pub durability: Durability,
 }
 
 /// Where the master key is from.

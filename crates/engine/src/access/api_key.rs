@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role, Timestamp};
+use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Revision, Role, Timestamp};
 use claviger_crypto::{ALL_ENVIRONMENTS, ApiKey};
 use claviger_store::{Expected, Stream};
 use zeroize::Zeroizing;
@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::{Access, rules};
 use crate::{
     Error,
+    folded::last_since,
     record::access::{AccessForm, AccessRecord, StoredApiKey, api_key_subject},
 };
 
@@ -75,6 +76,17 @@ impl Access {
         }
         let ttl = rules::check(&new)?;
         let key = ApiKey::generate(new.environment.as_ref().map_or(ALL_ENVIRONMENTS, EnvironmentName::as_str));
+        let info = self.store_new(&key, NewApiKey { ttl, ..new }, caller).await?;
+        Ok((info, key.reveal()))
+    }
+
+    /// Stores a key that was drawn, if there is none of its id.
+    pub(super) async fn store_new(
+        &self,
+        key: &ApiKey,
+        new: NewApiKey,
+        caller: &Caller,
+    ) -> Result<ApiKeyMetadata, Error> {
         let created_at = self.shared.now();
         let info = ApiKeyMetadata {
             id: key.id().into(),
@@ -84,13 +96,13 @@ impl Access {
             bounds: Arc::new(new.bounds),
             created_at,
             created_by: caller.id.clone(),
-            expires_at: ttl.map(|ttl| created_at.plus(ttl)),
+            expires_at: new.ttl.map(|ttl| created_at.plus(ttl)),
             revoked_at: None,
         };
         let hash = self.shared.keyring.hash_api_key(key.id(), key.secret_part());
         let stored = StoredApiKey { info: info.clone(), revoked_by: None, hash: Arc::from(hash.as_slice()) };
         self.store_api_key(stored, Expected::Absent).await?;
-        Ok((info, key.reveal()))
+        Ok(info)
     }
 
     /// Every API key, also expired and revoked ones, oldest first.
@@ -111,6 +123,10 @@ impl Access {
     /// [`Error::Denied`], [`Error::ApiKeyNotFound`], and what the store says.
     pub async fn revoke_api_key(&self, caller: &Caller, id: &str) -> Result<ApiKeyMetadata, Error> {
         self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
+        if self.known.api_key(id).is_none() {
+            // Another server may have made it a moment ago.
+            self.read_api_key(id, Revision::ZERO).await?;
+        }
         loop {
             let known = self.known.api_key(id).ok_or(Error::ApiKeyNotFound)?;
             if known.stored.info.revoked_at.is_some() {
@@ -122,7 +138,7 @@ impl Access {
             let info = stored.info.clone();
             match self.store_api_key(stored, Expected::At(known.last)).await {
                 Ok(()) => return Ok(info),
-                Err(Error::Store(claviger_store::Error::Conflict { .. })) => self.read_api_key(id).await?,
+                Err(Error::Store(claviger_store::Error::Conflict { last })) => self.read_api_key(id, last).await?,
                 Err(error) => return Err(error),
             }
         }
@@ -136,10 +152,10 @@ impl Access {
         Ok(())
     }
 
-    /// Catches up with what another server wrote.
-    async fn read_api_key(&self, id: &str) -> Result<(), Error> {
+    /// Catches up with what another server wrote, up to this revision at least.
+    async fn read_api_key(&self, id: &str, known: Revision) -> Result<(), Error> {
         let subject = api_key_subject(id).ok_or(Error::ApiKeyNotFound)?;
-        let record = self.shared.ledger.last(Stream::Access, &subject).await?.ok_or(Error::ApiKeyNotFound)?;
-        self.known.catch_up(&self.shared.keyring, &record)
+        let last = last_since(&*self.shared.ledger, Stream::Access, &subject, known).await?;
+        self.known.catch_up(&self.shared.keyring, &last.ok_or(Error::ApiKeyNotFound)?)
     }
 }

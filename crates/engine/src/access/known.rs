@@ -11,9 +11,11 @@ use claviger_core::{Caller, EnvironmentName, Revision};
 use claviger_crypto::Keyring;
 use claviger_store::{Filter, Record, Stream};
 use parking_lot::RwLock;
+use tokio::sync::watch;
 
 use crate::{
     Error,
+    folded::Folded,
     follow::follow,
     keys,
     record::{
@@ -26,9 +28,14 @@ use crate::{
 /// Records read at once.
 const PAGE: usize = 1_000;
 
-#[derive(Default)]
+/// The fold's name in the index, which notes only how far it has come.
+const FOLD: &str = "access";
+
 pub(crate) struct Known {
     state: RwLock<State>,
+    folded: Arc<Folded>,
+    /// Tells of every change of what is known.
+    changes: watch::Sender<()>,
 }
 
 #[derive(Default)]
@@ -48,26 +55,56 @@ pub(crate) struct KnownApiKey {
 }
 
 impl Known {
-    /// Reads the whole stream; answers how far it goes. A damaged record is an error: a server that does not know who may
-    /// do what does not start.
-    pub(crate) async fn read_all(&self, shared: &Shared) -> Result<Revision, Error> {
-        let mut after = Revision::ZERO;
+    /// Reads the whole stream. A damaged record is an error, and so are records that were there and are gone: a server that
+    /// does not know who may do what does not start.
+    pub(crate) async fn open(shared: &Shared) -> Result<Known, Error> {
+        // What was known before is only to be compared with: everything is read again.
+        Folded::resume(shared, FOLD, Stream::Access).await?;
+        let folded = Folded::new(Stream::Access, Revision::ZERO);
+        let known = Known { state: RwLock::default(), folded, changes: watch::Sender::new(()) };
+        known.read_all(shared).await?;
+        Ok(known)
+    }
+
+    /// Applies what was appended since this was done last.
+    pub(crate) async fn read_all(&self, shared: &Shared) -> Result<(), Error> {
         loop {
-            let records = shared.ledger.read(Stream::Access, &Filter::All, after, PAGE).await?;
-            let Some(last) = records.last() else { return Ok(after) };
-            after = last.revision;
+            let records = shared.ledger.read(Stream::Access, &Filter::All, self.folded.at(), PAGE).await?;
+            let Some(last) = records.last() else { return Ok(()) };
             for record in &records {
                 self.deal_with(shared, record).await?;
             }
+            self.note(shared, last).await;
         }
     }
 
     /// Applies what is appended from now on, by this server and by others.
-    pub(crate) fn start_following(self: Arc<Self>, shared: Shared, after: Revision) {
+    pub(crate) fn start_following(self: Arc<Self>, shared: Shared) {
+        self.folded.watch_over(&shared);
         let tasks = shared.tasks.clone();
         tasks.spawn(async move {
+            let after = self.folded.at();
             follow(&shared, Stream::Access, after, |records| self.deal(&shared, records)).await;
         });
+    }
+
+    /// How far the stream has been applied.
+    pub(crate) fn folded(&self) -> &Arc<Folded> {
+        &self.folded
+    }
+
+    /// Hears of every change of what is known.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
+    /// Notes how far the stream has been applied: here, and in the index for the next start.
+    async fn note(&self, shared: &Shared, last: &Record) {
+        let reflected = BTreeMap::from([(Stream::Access, last.revision)]);
+        if let Err(error) = shared.index.write(FOLD, Vec::new(), reflected).await {
+            tracing::warn!(%error, "how far the access stream goes could not be noted");
+        }
+        self.folded.note(last);
     }
 
     /// Applies a record. An older one than the last applied of its subject changes nothing.
@@ -87,6 +124,8 @@ impl Known {
                 }
             }
         }
+        drop(state);
+        self.changes.send_replace(());
     }
 
     pub(crate) fn has_environment(&self, name: &EnvironmentName) -> bool {
@@ -100,6 +139,11 @@ impl Known {
 
     pub(crate) fn api_key(&self, id: &str) -> Option<Arc<KnownApiKey>> {
         self.state.read().api_keys.get(id).cloned()
+    }
+
+    /// Whether a record of this API key is damaged.
+    pub(crate) fn is_distrusted(&self, id: &str) -> bool {
+        self.state.read().distrusted.contains(id)
     }
 
     pub(crate) fn api_keys(&self) -> Vec<Arc<KnownApiKey>> {
@@ -119,6 +163,9 @@ impl Known {
                     return ControlFlow::Break(());
                 }
             }
+        }
+        if let Some(last) = records.last() {
+            self.note(shared, last).await;
         }
         ControlFlow::Continue(())
     }
@@ -160,6 +207,8 @@ impl Known {
             let mut state = self.state.write();
             state.api_keys.remove(id);
             state.distrusted.insert(id.into());
+            drop(state);
+            self.changes.send_replace(());
         }
     }
 }

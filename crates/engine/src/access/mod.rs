@@ -2,7 +2,9 @@
 
 mod api_key;
 mod authenticate;
+mod bootstrap;
 mod environment;
+mod fresh;
 mod known;
 mod rules;
 
@@ -13,7 +15,10 @@ use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role};
 pub use api_key::{ApiKeyMetadata, NewApiKey};
 pub use environment::Environment;
 
-use self::known::Known;
+use self::{
+    fresh::{Confirmed, Freshness},
+    known::Known,
+};
 use crate::{Error, audit::Refusals, shared::Shared};
 
 /// The environment that every store has.
@@ -26,6 +31,8 @@ const SYSTEM: &str = "system";
 pub struct Access {
     shared: Shared,
     known: Arc<Known>,
+    /// `None` where nobody else writes: then this server knows of every revocation.
+    freshness: Option<Arc<Freshness>>,
     refusals: Arc<Refusals>,
 }
 
@@ -43,25 +50,62 @@ impl Access {
     /// Reads every environment and API key, creates the default environment if there is none at all, and goes on
     /// following the stream.
     pub(crate) async fn open(shared: Shared) -> Result<Access, Error> {
-        let known = Arc::new(Known::default());
-        let read = known.read_all(&shared).await?;
-        known.clone().start_following(shared.clone(), read);
-        let access = Access { refusals: Arc::new(Refusals::new(shared.clone())), shared, known };
+        let known = Arc::new(Known::open(&shared).await?);
+        known.clone().start_following(shared.clone());
+        let is_shared = shared.ledger.is_shared();
+        let freshness = is_shared.then(|| Freshness::start(shared.clone(), known.folded().clone()));
+        let access = Access { refusals: Arc::new(Refusals::new(shared.clone())), shared, known, freshness };
         access.ensure_an_environment().await?;
         Ok(access)
+    }
+
+    /// Waits, where other servers share the store, until this one surely knows of every API key that was revoked more
+    /// than a second ago. Is over at once while there is traffic, and always where nobody shares the store.
+    ///
+    /// # Errors
+    /// [`Error::Unconfirmed`] when the store does not confirm it within two seconds, [`Error::RecordsLost`].
+    pub async fn fresh(&self) -> Result<(), Error> {
+        match &self.freshness {
+            Some(freshness) => freshness.confirm_soon().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Answers whether somebody who was authenticated earlier may still be served.
+    ///
+    /// # Errors
+    /// [`Error::UnknownApiKey`], [`Error::ExpiredApiKey`], [`Error::Unconfirmed`], [`Error::RecordsLost`].
+    pub(crate) async fn confirm(&self, caller: &Caller) -> Result<(), Error> {
+        // Nobody revokes the engine itself. Where nobody else writes, whoever serves a key for long hears of its end.
+        if self.freshness.is_none() || *caller.id == *SYSTEM {
+            return Ok(());
+        }
+        match self.check_in_force(caller) {
+            Err(Error::Unconfirmed) => {
+                self.fresh().await?;
+                self.check_in_force(caller)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn confirmed(&self) -> Result<Confirmed, Error> {
+        self.freshness.as_ref().map_or(Ok(Confirmed::FOR_EVER), |freshness| freshness.confirmed())
     }
 
     /// Answers whether the caller may do this in this environment. A refusal is audited.
     ///
     /// # Errors
     /// [`Error::EnvironmentNotFound`] when the environment is unknown or outside the caller's reach, the same for both;
-    /// [`Error::Denied`].
+    /// [`Error::Denied`]. Where other servers share the store also [`Error::UnknownApiKey`] and [`Error::ExpiredApiKey`]
+    /// when the caller's key has ended meanwhile, and [`Error::Unconfirmed`] when nobody can tell.
     pub async fn authorize(
         &self,
         caller: &Caller,
         permission: Permission,
         environment: &EnvironmentName,
     ) -> Result<(), Error> {
+        self.confirm(caller).await?;
         if !self.is_visible(caller, environment) {
             return Err(Error::EnvironmentNotFound);
         }
@@ -73,6 +117,7 @@ impl Access {
 
     /// Answers whether the caller may do what belongs to no environment.
     async fn authorize_everywhere(&self, caller: &Caller, permission: Permission) -> Result<(), Error> {
+        self.confirm(caller).await?;
         if caller.role.may(permission) {
             return Ok(());
         }

@@ -18,7 +18,7 @@ use crate::{
     Error,
     record::{
         access::AccessRecord,
-        event::{StoredEvent, event_subject},
+        event::{StoredEvent, event_subject, guarded_event_subject},
         secret::StoredSecret,
         verify,
     },
@@ -65,7 +65,9 @@ impl Decoder {
         let corrupt = |what| Error::Corrupt { stream: Stream::Events.name(), revision: record.revision, what };
         let stored: StoredEvent = verify(&self.shared.keyring, Stream::Events, record)?;
         let (environment, name) = stored.place().ok_or(corrupt("it is no event"))?;
-        if event_subject(&environment, &name) != record.subject {
+        let is_its_place = event_subject(&environment, &name) == record.subject
+            || guarded_event_subject(&environment, &name, &stored.id) == record.subject;
+        if !is_its_place {
             return Err(corrupt("it stands in the place of another event"));
         }
         let binding = Binding::Event { environment: environment.as_str(), event_id: &stored.id };

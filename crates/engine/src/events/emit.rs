@@ -7,14 +7,15 @@ use std::sync::{
 
 use claviger_core::{EnvironmentName, EventName, Revision, Timestamp};
 use claviger_crypto::Binding;
-use claviger_store::{Append, Expected, Filter, Stream};
+use claviger_store::{Append, Expected, Filter, Record, Stream, Subject};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{decode::Decoder, json};
+use super::{decode::Decoder, json, own::Own};
 use crate::{
     Error,
-    record::event::{Envelope, StoredEvent, event_subject},
+    folded::last_since,
+    record::event::{Envelope, StoredEvent, event_subject, guarded_event_subject},
 };
 
 /// Longest event id, in characters.
@@ -52,11 +53,13 @@ pub(super) struct Emitter {
     decoder: Decoder,
     /// The highest revision that any emit of this process was answered with.
     highest: AtomicU64,
+    /// What this process emitted, where others do too.
+    pub(super) own: Own,
 }
 
 impl Emitter {
     pub(super) fn new(decoder: Decoder) -> Emitter {
-        Emitter { decoder, highest: AtomicU64::new(0) }
+        Emitter { decoder, highest: AtomicU64::new(0), own: Own::default() }
     }
 
     pub(super) async fn emit(&self, environment: &EnvironmentName, event: NewEvent) -> Result<Emitted, Error> {
@@ -72,18 +75,40 @@ impl Emitter {
         let at = self.decoder.shared.now();
         let mut emitted =
             Emitted { id, name: event.name, environment: environment.clone(), at, revision: Revision::ZERO };
-        let append = self.append_of(&emitted, &data)?;
+        // Where other servers write too, a message id is known for a while only: the subject guards the id as well.
+        let is_guarded = may_be_known && self.decoder.shared.ledger.is_shared();
+        let (subject, expected) = match is_guarded {
+            true => (guarded_event_subject(environment, &emitted.name, &emitted.id), Expected::Absent),
+            false => (event_subject(environment, &emitted.name), Expected::Any),
+        };
+        let append = self.append_of(&emitted, &data, (subject.clone(), expected))?;
         let highest = self.highest.load(Ordering::Relaxed);
-        emitted.revision = self.decoder.shared.append(append).await?;
+        if self.decoder.shared.ledger.is_shared() {
+            // Before it is stored: the dispatcher may see it before we have the answer.
+            self.own.note(environment, &emitted.id);
+        }
+        emitted.revision = match self.decoder.shared.append(append).await {
+            Err(Error::Store(claviger_store::Error::Conflict { last })) if is_guarded => {
+                let known = last_since(&*self.decoder.shared.ledger, Stream::Events, &subject, last).await?;
+                let known = known.ok_or(Error::Bug { what: "a conflict with a record that is not there" })?;
+                return self.answer_as(&known, emitted);
+            }
+            stored => stored?,
+        };
         self.highest.fetch_max(emitted.revision.0, Ordering::Relaxed);
-        // A new record comes after all that were there before.
-        if may_be_known && emitted.revision.0 <= highest {
+        // A new record comes after all that were there before; which those are, only a server that is alone knows.
+        if may_be_known && (is_guarded || emitted.revision.0 <= highest) {
             return self.first(emitted).await;
         }
         Ok(emitted)
     }
 
-    fn append_of(&self, emitted: &Emitted, data: &RawValue) -> Result<Append, Error> {
+    fn append_of(
+        &self,
+        emitted: &Emitted,
+        data: &RawValue,
+        (subject, expected): (Subject, Expected),
+    ) -> Result<Append, Error> {
         let shared = &self.decoder.shared;
         let binding = Binding::Event { environment: emitted.environment.as_str(), event_id: &emitted.id };
         let seal = |json: &str| -> Result<Arc<[u8]>, Error> {
@@ -102,8 +127,7 @@ impl Emitter {
             data: seal(data.get())?,
             view,
         };
-        let subject = event_subject(&emitted.environment, &emitted.name);
-        let mut append = shared.sign(Stream::Events, subject, &stored, Expected::Any);
+        let mut append = shared.sign(Stream::Events, subject, &stored, expected);
         append.message_id = Some(format!("{}/{}", emitted.environment, emitted.id));
         Ok(append)
     }
@@ -113,8 +137,12 @@ impl Emitter {
         let before = Revision(again.revision.0 - 1);
         let records = self.decoder.shared.ledger.read(Stream::Events, &Filter::All, before, 1).await?;
         let Some(record) = records.first().filter(|record| record.revision == again.revision) else { return Ok(again) };
-        let first = self.decoder.read_emitted(record)?.event;
-        Ok(Emitted { name: first.name.clone(), at: first.at, ..again })
+        self.answer_as(record, again)
+    }
+
+    fn answer_as(&self, first: &Record, again: Emitted) -> Result<Emitted, Error> {
+        let event = self.decoder.read_emitted(first)?.event;
+        Ok(Emitted { name: event.name.clone(), at: event.at, revision: first.revision, ..again })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use claviger_core::{EnvironmentName, EventName, Revision, Timestamp};
+use claviger_core::{EnvironmentName, EventName, EventPosition, Revision, Timestamp};
 use claviger_store::Stream;
 use serde_json::value::RawValue;
 
@@ -44,6 +44,22 @@ impl Source {
             Source::Event => "event",
             Source::System => "system",
         }
+    }
+}
+
+impl Event {
+    /// Whether it came after the streams had come so far.
+    pub(crate) fn is_after(&self, position: &EventPosition) -> bool {
+        self.revision > revision_in(position, self.stream)
+    }
+}
+
+/// The part of a position that is about one stream.
+pub(crate) fn revision_in(position: &EventPosition, stream: Stream) -> Revision {
+    match stream {
+        Stream::Secrets => position.secrets,
+        Stream::Access => position.access,
+        _ => position.events,
     }
 }
 

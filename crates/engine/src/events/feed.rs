@@ -39,6 +39,7 @@ impl Feed {
                     }
                     self.batch = items;
                 }
+                Batch::Nothing { through } => self.lanes.advance(lane, through),
                 Batch::Hole { first } => {
                     let (stream, asked) = (self.lanes.stream_name(lane), self.lanes.position(lane));
                     tracing::info!(stream, %asked, %first, "records before the first are no longer kept");

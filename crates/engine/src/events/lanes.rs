@@ -20,6 +20,8 @@ pub(super) enum Batch {
     Items(VecDeque<Item>),
     /// The next record there is; those between the position and it are no longer kept.
     Hole { first: Revision },
+    /// There is no record up to here, and there never was one.
+    Nothing { through: Revision },
 }
 
 /// One stream, read from a position.
@@ -50,7 +52,8 @@ impl Lane {
     async fn read(&self) -> Option<Batch> {
         loop {
             match self.followed.ring.read(self.position, BATCH) {
-                Ok(items) => return Some(contiguous(self.position, items)),
+                // What the ring has was taken as it came: nothing was dropped meanwhile that nobody tells of.
+                Ok(items) => return Some(self.contiguous(items, Revision::ZERO)),
                 Err(floor) => {
                     if let Some(batch) = self.read_ledger(floor).await {
                         return Some(batch);
@@ -65,12 +68,9 @@ impl Lane {
 
     /// The same from the ledger, for a position below the ring's floor. `None` when the store cannot answer.
     async fn read_ledger(&self, floor: Revision) -> Option<Batch> {
-        let ledger = &self.followed.decoder.shared.ledger;
         let stream = self.followed.stream;
-        match ledger.read(stream, &Filter::All, self.position, BATCH).await {
-            // Nothing is left of what was there up to the floor.
-            Ok(records) if records.is_empty() => Some(Batch::Hole { first: floor.next() }),
-            Ok(records) => Some(contiguous(self.position, records.iter().map(|record| self.item(record)).collect())),
+        match self.try_read_ledger(floor).await {
+            Ok(batch) => Some(batch),
             Err(error) => {
                 tracing::warn!(stream = stream.name(), %error, "catching up with a stream was interrupted");
                 None
@@ -78,25 +78,66 @@ impl Lane {
         }
     }
 
+    async fn try_read_ledger(&self, floor: Revision) -> claviger_store::Result<Batch> {
+        let (ledger, stream) = (&self.followed.decoder.shared.ledger, self.followed.stream);
+        let records = ledger.read(stream, &Filter::All, self.position, BATCH).await?;
+        let is_unbroken = records.iter().zip(self.position.0 + 1..).all(|(record, next)| record.revision.0 == next);
+        // Asked after the read, and only where it matters: what was dropped before it is known by now.
+        let kept_from = match is_unbroken && !records.is_empty() {
+            true => Revision::ZERO,
+            false => ledger.bounds(stream).await?.first,
+        };
+        if !records.is_empty() {
+            return Ok(self.contiguous(records.iter().map(|record| self.item(record)).collect(), kept_from));
+        }
+        let was_something = !ledger.is_shared() || self.position.next() < kept_from;
+        Ok(match was_something {
+            // Nothing is left of what was there up to the floor.
+            true => Batch::Hole { first: floor.next() },
+            false => Batch::Nothing { through: floor },
+        })
+    }
+
+    /// The items up to the first before which a record is missing.
+    fn contiguous(&self, mut items: VecDeque<Item>, kept_from: Revision) -> Batch {
+        let mut last = self.position;
+        let follows = |at: usize| {
+            let follows = self.follows(&items, at, (last, kept_from));
+            last = items[at].revision;
+            follows
+        };
+        let count = (0..items.len()).map(follows).take_while(|follows| *follows).count();
+        match items.get(count) {
+            Some(item) if count == 0 => Batch::Hole { first: item.revision },
+            _ => {
+                items.truncate(count);
+                Batch::Items(items)
+            }
+        }
+    }
+
+    /// Whether no record was dropped between an item and the revision before it.
+    fn follows(&self, items: &VecDeque<Item>, at: usize, (last, kept_from): (Revision, Revision)) -> bool {
+        let item = &items[at];
+        if item.revision == last.next() {
+            return true;
+        }
+        if !self.followed.decoder.shared.ledger.is_shared() {
+            // Revisions are given out without gaps: one that is missing was dropped.
+            return false;
+        }
+        // Here barriers take some. What is dropped for its age lies before all that is kept, and whatever else is dropped
+        // was followed by a record of its subject, which names it.
+        let is_known = |before| before <= self.position || items.range(..at).any(|item| item.revision == before);
+        last.next() >= kept_from && item.before.is_none_or(is_known)
+    }
+
     fn item(&self, record: &Record) -> Item {
         let is_foreign = self.only.as_ref().is_some_and(|only| record.subject.tokens().nth(1) != Some(only.as_str()));
         if is_foreign {
-            return Item { revision: record.revision, event: None };
+            return Item { revision: record.revision, before: None, event: None };
         }
         Item::decoded(&self.followed.decoder, self.followed.stream, record)
-    }
-}
-
-/// The items up to the first missing revision. Revisions are given out without gaps: one that is missing was dropped.
-fn contiguous(position: Revision, mut items: VecDeque<Item>) -> Batch {
-    let wanted = position.0 + 1..;
-    let count = items.iter().zip(wanted).take_while(|(item, wanted)| item.revision.0 == *wanted).count();
-    match items.get(count) {
-        Some(item) if count == 0 => Batch::Hole { first: item.revision },
-        _ => {
-            items.truncate(count);
-            Batch::Items(items)
-        }
     }
 }
 

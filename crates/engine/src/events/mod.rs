@@ -12,6 +12,7 @@ mod feed;
 mod follow;
 mod json;
 mod lanes;
+mod own;
 mod ring;
 mod span;
 mod subscription;
@@ -19,15 +20,20 @@ mod system;
 
 pub use cursor::{Cursor, Positions};
 pub use emit::{Emitted, MAX_EVENT_ID, NewEvent};
+pub(crate) use event::revision_in;
 pub use event::{Event, Source};
 pub(crate) use feed::Feed;
 pub use json::{MAX_EVENT_BYTES, MAX_EVENT_DEPTH};
 pub use subscription::{Frame, GapReason, Subscription};
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use claviger_core::{Caller, EnvironmentName, EventName, Pattern, Permission, Revision};
 use claviger_store::{Record, Stream};
+use tokio::time::timeout;
 
 use self::{
     cursor::STREAMS,
@@ -41,6 +47,9 @@ use crate::{Error, access::Access, shared::Shared};
 
 /// Most patterns of one subscription.
 pub const MAX_PATTERNS: usize = 64;
+
+/// How long a subscription waits to learn where a stream ends.
+const END_WITHIN: Duration = Duration::from_secs(5);
 
 /// Stores events, and delivers them. Cheap to clone.
 #[derive(Clone)]
@@ -108,7 +117,7 @@ impl Events {
         let mut beginning = Beginning::new(ledger.incarnation(), after);
         let mut lanes = Vec::new();
         for stream in span::streams_of(&patterns) {
-            let position = beginning.position(stream, ledger.bounds(stream).await?.last);
+            let position = beginning.position(stream, self.end(stream, beginning.asked(stream)).await?);
             let only = (stream != Stream::Access).then(|| environment.clone());
             lanes.push(Lane::new(self.followed(stream)?, position, only));
         }
@@ -119,6 +128,17 @@ impl Events {
             patterns,
         };
         Ok(Subscription::new(interest, Lanes::new(lanes), beginning))
+    }
+
+    /// Where a stream ends. Where other servers write too, one of them may have acknowledged what has not come here yet, so
+    /// the store is asked unless the position that was asked for is known here.
+    async fn end(&self, stream: Stream, asked: Option<Revision>) -> Result<Revision, Error> {
+        let ledger = &self.decoder.shared.ledger;
+        let last = ledger.bounds(stream).await?.last;
+        if !ledger.is_shared() || asked.is_some_and(|asked| asked <= last) {
+            return Ok(last);
+        }
+        timeout(END_WITHIN, ledger.barrier(stream)).await.map_err(|_| Error::TimedOut)?.map_err(Error::from)
     }
 
     /// Every event there is after the positions, from the beginning for a stream without one. A position ahead of its
@@ -133,9 +153,19 @@ impl Events {
         Ok(Feed::new(Lanes::new(lanes)))
     }
 
-    /// Opens a record of the event stream.
-    pub(crate) fn open_event(&self, record: &Record) -> Result<Arc<Event>, Error> {
-        self.decoder.read_emitted(record).map(|decoded| decoded.event)
+    /// The event that a record of a stream is, if it is one and can be read.
+    pub(crate) fn event_of(&self, stream: Stream, record: &Record) -> Option<Arc<Event>> {
+        self.decoder.decode(stream, record).map(|decoded| decoded.event.clone())
+    }
+
+    /// The streams that events of a pattern come from.
+    pub(crate) fn streams_of(pattern: &Pattern) -> Vec<Stream> {
+        span::streams_of(std::slice::from_ref(pattern))
+    }
+
+    /// Whether this process emitted it. Answers so once, and not for ever: it is a hint at who will deal with it first.
+    pub(crate) fn is_own(&self, event: &Event) -> bool {
+        self.emitter.own.take(&event.environment, &event.id)
     }
 
     /// Records that should be events and could not be read, in this process.

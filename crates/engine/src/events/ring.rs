@@ -7,6 +7,7 @@ use claviger_store::{Record, Stream};
 use parking_lot::RwLock;
 
 use super::{decode::Decoder, event::Decoded};
+use crate::record::order;
 
 /// Most records kept.
 const KEPT_RECORDS: usize = 4096;
@@ -17,6 +18,8 @@ const KEPT_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Clone)]
 pub(super) struct Item {
     pub(super) revision: Revision,
+    /// The record before it on its subject, as far as it says so.
+    pub(super) before: Option<Revision>,
     /// `None` for a record that is no event, or cannot be read.
     pub(super) event: Option<Arc<Decoded>>,
 }
@@ -66,7 +69,8 @@ impl Ring {
 impl Item {
     /// Reads a record.
     pub(super) fn decoded(decoder: &Decoder, stream: Stream, record: &Record) -> Item {
-        Item { revision: record.revision, event: decoder.decode(stream, record) }
+        let event = decoder.decode(stream, record);
+        Item { revision: record.revision, before: order::before(record), event }
     }
 
     fn bytes(&self) -> usize {
@@ -79,7 +83,7 @@ mod tests {
     use super::*;
 
     fn items(revisions: impl Iterator<Item = u64>) -> Vec<Item> {
-        revisions.map(|revision| Item { revision: Revision(revision), event: None }).collect()
+        revisions.map(|revision| Item { revision: Revision(revision), before: None, event: None }).collect()
     }
 
     fn revisions(items: VecDeque<Item>) -> Vec<u64> {

@@ -101,6 +101,12 @@ impl Beginning {
         Beginning { incarnation, asked, gaps: Vec::new() }
     }
 
+    /// The position in a stream that was asked for, if it may be one of this life of the store.
+    pub(super) fn asked(&self, stream: Stream) -> Option<Revision> {
+        let cursor = self.asked.as_ref().filter(|cursor| cursor.incarnation == self.incarnation)?;
+        cursor.positions.get(&stream).copied()
+    }
+
     /// The position to read a stream from, which ends at `last` at this moment.
     pub(super) fn position(&mut self, stream: Stream, last: Revision) -> Revision {
         let Some(cursor) = &self.asked else { return last };
@@ -155,19 +161,21 @@ impl Subscription {
     }
 
     /// The next frame. Waits for it; nothing is lost when the future is dropped. `None` when the engine stops, or
-    /// instead of an event when the caller's API key is no longer accepted.
+    /// instead of an event when the caller's API key is no longer accepted, or nobody can tell at the moment.
     pub async fn next(&mut self) -> Option<Frame> {
         if let Some(frame) = self.opening.pop_front() {
             return Some(frame);
         }
         loop {
-            while let Some(item) = self.batch.pop_front() {
+            while let Some(item) = self.batch.front() {
+                let is_wanted = item.event.as_ref().is_some_and(|decoded| self.interest.wants(decoded));
+                if is_wanted && !self.may_deliver().await {
+                    return None;
+                }
+                // Taken only now: whoever drops the future before loses nothing.
+                let Some(item) = self.batch.pop_front() else { break };
                 self.lanes.advance(self.lane, item.revision);
-                let wanted = item.event.filter(|decoded| self.interest.wants(decoded));
-                if let Some(decoded) = wanted {
-                    if !self.is_accepted() {
-                        return None;
-                    }
+                if let Some(decoded) = item.event.filter(|_| is_wanted) {
                     return Some(Frame::Event { event: decoded.shown.clone(), cursor: self.cursor() });
                 }
             }
@@ -175,6 +183,7 @@ impl Subscription {
             self.lane = lane;
             match batch {
                 Batch::Items(items) => self.batch = items,
+                Batch::Nothing { through } => self.lanes.advance(lane, through),
                 Batch::Hole { first } => {
                     if let Some(frame) = self.pass_hole(first) {
                         return Some(frame);
@@ -191,10 +200,21 @@ impl Subscription {
         Cursor { incarnation: self.incarnation, positions: self.lanes.positions() }
     }
 
-    /// Whether the caller's API key is still accepted. An idle subscription should be ended when it is not.
+    /// Whether the caller's API key is still accepted, as far as this server knows.
     #[must_use]
     pub fn is_accepted(&self) -> bool {
         self.interest.access.is_accepted(&self.interest.caller)
+    }
+
+    /// Is over when the caller's API key is no longer accepted: an idle subscription should be ended then.
+    pub fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let (access, caller) = (self.interest.access.clone(), self.interest.caller.clone());
+        async move { access.ended(&caller).await }
+    }
+
+    /// Whether the caller may be given anything at this moment.
+    async fn may_deliver(&self) -> bool {
+        self.is_accepted() && self.interest.access.confirm(&self.interest.caller).await.is_ok()
     }
 
     /// Goes on behind a hole, and reports it unless the reader knows already that there are some up to here.

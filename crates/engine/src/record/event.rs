@@ -37,8 +37,18 @@ pub(crate) struct Envelope(#[serde(with = "base64_bytes")] pub(crate) Arc<[u8]>)
 
 /// `event.<environment>.<the name's segments as tokens>`.
 pub(crate) fn event_subject(environment: &EnvironmentName, name: &EventName) -> Subject {
-    let segments: Vec<String> = name.as_str().split('.').map(|segment| subject_token(segment, sha256)).collect();
-    let head = ["event", environment.as_str()];
-    let tokens: Vec<&str> = head.into_iter().chain(segments.iter().map(String::as_str)).collect();
-    Subject::new(&tokens)
+    Subject::new(&tokens(environment, name).iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The same with a token that stands for an id: a subject of the event's own, which guards the id for as long as the event
+/// is kept.
+pub(crate) fn guarded_event_subject(environment: &EnvironmentName, name: &EventName, id: &str) -> Subject {
+    let mut tokens = tokens(environment, name);
+    tokens.push(sha256(id.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect());
+    Subject::new(&tokens.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn tokens(environment: &EnvironmentName, name: &EventName) -> Vec<String> {
+    let head = ["event", environment.as_str()].map(str::to_owned);
+    head.into_iter().chain(name.as_str().split('.').map(|segment| subject_token(segment, sha256))).collect()
 }

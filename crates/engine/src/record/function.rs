@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use claviger_core::{FunctionId, Pattern, SecretName, Timestamp, run::Retry};
+use claviger_core::{EventPosition, FunctionId, Pattern, SecretName, Timestamp, run::Retry};
 use serde::{Deserialize, Serialize};
 
+use super::run::{position_form, read_position};
 use crate::runtime::{DeclaredSecret, FunctionSpec};
 
 #[derive(Serialize, Deserialize)]
@@ -20,12 +21,12 @@ pub(crate) struct StoredFunction {
     timeout_ms: Option<u64>,
     pub(crate) by: Arc<str>,
     pub(crate) at: i64,
-    /// Of each trigger.
-    pub(crate) since: Vec<i64>,
+    /// Of each trigger: events up to there start nothing.
+    after: Vec<[u64; 3]>,
 }
 
 impl StoredFunction {
-    pub(crate) fn new(spec: &FunctionSpec, by: Arc<str>, at: Timestamp, since: Vec<Timestamp>) -> StoredFunction {
+    pub(crate) fn new(spec: &FunctionSpec, by: Arc<str>, at: Timestamp, after: Vec<EventPosition>) -> StoredFunction {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         StoredFunction {
             id: spec.id.to_string(),
@@ -39,8 +40,13 @@ impl StoredFunction {
             timeout_ms: spec.timeout.map(millis),
             by,
             at: at.0,
-            since: since.into_iter().map(|since| since.0).collect(),
+            after: after.into_iter().map(position_form).collect(),
         }
+    }
+
+    /// From where each trigger counts.
+    pub(crate) fn after(&self) -> Vec<EventPosition> {
+        self.after.iter().copied().map(read_position).collect()
     }
 
     pub(crate) fn read(&self) -> Option<FunctionSpec> {

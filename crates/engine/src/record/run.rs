@@ -5,7 +5,7 @@ mod envelopes;
 use std::sync::Arc;
 
 use claviger_core::{
-    EnvironmentName, FunctionId, Pattern, Revision, SecretName, Timestamp,
+    EnvironmentName, EventPosition, FunctionId, Pattern, Revision, SecretName, Timestamp,
     run::{
         Body, Cause, End, Entry, Failure, JobEnd, NewClaim, Open, Phase, Release, Retry, RunId, StepId, StepKind,
         StepState,
@@ -112,7 +112,7 @@ pub(crate) enum StateForm {
     Finished(Option<BodyForm>),
     Failed(FailureForm),
     Sleep { until: i64 },
-    Wait { pattern: String, condition: Option<BodyForm>, until: Option<i64>, after: u64 },
+    Wait { pattern: String, condition: Option<BodyForm>, until: Option<i64>, after: [u64; 3] },
     Invoke { function: String, child: String, input: Option<BodyForm>, until: Option<i64> },
 }
 
@@ -198,6 +198,15 @@ impl From<FailureForm> for Failure {
     }
 }
 
+/// An event position as it is stored: events, secrets, access.
+pub(crate) fn position_form(position: EventPosition) -> [u64; 3] {
+    [position.events.0, position.secrets.0, position.access.0]
+}
+
+pub(crate) fn read_position([events, secrets, access]: [u64; 3]) -> EventPosition {
+    EventPosition { events: Revision(events), secrets: Revision(secrets), access: Revision(access) }
+}
+
 impl From<&StepState> for StateForm {
     fn from(state: &StepState) -> StateForm {
         match state {
@@ -208,7 +217,7 @@ impl From<&StepState> for StateForm {
                 pattern: pattern.to_string(),
                 condition: body(condition.as_ref()),
                 until: until.map(|t| t.0),
-                after: after.0,
+                after: position_form(*after),
             },
             StepState::Open(Open::Invoke { function, child, input, until }) => StateForm::Invoke {
                 function: function.to_string(),
@@ -230,7 +239,7 @@ impl StateForm {
                 pattern: pattern.parse::<Pattern>().ok()?,
                 condition: condition.map(Body::from),
                 until: until.map(Timestamp),
-                after: Revision(after),
+                after: read_position(after),
             }),
             StateForm::Invoke { function, child, input, until } => StepState::Open(Open::Invoke {
                 function: function.parse::<FunctionId>().ok()?,

@@ -12,6 +12,7 @@ use crate::{
     Error,
     keys::{self, corrupt, data_key_subject, keyring_subject},
     record::access::AccessRecord,
+    sealed::{self, Names, names_subject},
 };
 
 /// Records read at once.
@@ -41,8 +42,8 @@ impl Reseal {
     /// the store is new, or it has the given master key already.
     ///
     /// # Errors
-    /// [`Error::WrongMasterKey`] when the store has another master key than these two, [`Error::Corrupt`] when a key or an
-    /// access record is damaged, and what the store says.
+    /// [`Error::WrongMasterKey`] when the store has another master key than these two, [`Error::NamesMismatch`] when its
+    /// names are sealed, [`Error::Corrupt`] when a key or an access record is damaged, and what the store says.
     pub async fn plan(
         ledger: &dyn Ledger,
         former: Option<&MasterKey>,
@@ -56,6 +57,9 @@ impl Reseal {
         };
         // If neither key is the right one, what counts is the one that is to be used.
         let former = former.and_then(|former| keys::open_record(former, &record).ok()).ok_or(wrong)?;
+        if sealed::stored(ledger, &former).await? == Some(Names::Sealed) {
+            return Err(Error::NamesMismatch { stored: Names::Sealed.as_str(), asked: Names::Plain.as_str() });
+        }
         let (renewed, wrapped) = former.renew(master);
         let mut reseal = Reseal { former, renewed, wrapped, data_keys: HashMap::new() };
         for record in read_all(ledger, Stream::Keyring).await? {
@@ -69,7 +73,7 @@ impl Reseal {
 
     /// Draws the successor of a data key.
     fn plan_key(&mut self, record: &Record) -> Result<(), Error> {
-        if record.subject == keyring_subject() {
+        if [keyring_subject(), names_subject()].contains(&record.subject) {
             return Ok(());
         }
         let (environment, id) = data_key_place(&record.subject).ok_or(corrupt(record, "it is no key"))?;

@@ -18,6 +18,7 @@ use crate::{
         secret::SecretForm,
         sign_again, verify,
     },
+    sealed::names_subject,
 };
 
 impl Reseal {
@@ -54,6 +55,10 @@ impl Reseal {
     fn key(&self, record: &Record) -> Result<Rewritten, Error> {
         if record.subject == keyring_subject() {
             return Ok(Rewritten { subject: record.subject.clone(), bytes: self.wrapped.clone() });
+        }
+        if record.subject == names_subject() {
+            let bytes = self.change(Stream::Keyring, record, |_: &mut Box<RawValue>| Ok(()))?;
+            return Ok(Rewritten { subject: record.subject.clone(), bytes });
         }
         let new = self.data_keys.get(&record.subject).ok_or(corrupt(record, "it was not there before"))?;
         Ok(Rewritten { subject: new.subject.clone(), bytes: new.bytes.clone() })

@@ -10,11 +10,14 @@ use std::{
 
 use claviger_core::{
     Caller, FunctionId, Permission, Revision,
-    run::{Command, Release},
+    run::{Command, Release, RunId},
 };
-use tokio::sync::{
-    Semaphore,
-    mpsc::{UnboundedReceiver, unbounded_channel},
+use tokio::{
+    sync::{
+        Semaphore,
+        mpsc::{UnboundedReceiver, unbounded_channel},
+    },
+    time::Instant,
 };
 
 use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, journal::Cell, limits, pool::Session};
@@ -57,7 +60,9 @@ impl Runtime {
         let holder = format!("{}/{id}", self.process).into();
         let session = Arc::new(Session::new(id, holder, caller, functions, outbox));
         let room = Arc::new(Semaphore::new(2 * registration.credit as usize));
-        self.pool.join(session.clone(), registration.environment, registration.credit);
+        for (topic, news) in self.pool.join(session.clone(), registration.environment, registration.credit) {
+            self.listen(topic, news);
+        }
         Ok((Connection { runtime: self.clone(), session, room }, inbox))
     }
 
@@ -192,21 +197,23 @@ impl Runtime {
     }
 
     async fn extend(&self, session: &Session) {
-        for run in session.held() {
-            let Some(cell) = self.journal.known_cell(run) else { continue };
-            let mut cell = cell.lock().await;
-            let Some(fence) = fence_of(&cell, session) else { continue };
-            let now = self.shared.now();
-            let claim = cell.run.as_ref().and_then(|run| run.claim.as_ref());
-            // Half of the lease must be over: short jobs never cost a record.
-            if claim.is_some_and(|claim| claim.lease_until.since(now) >= limits::LEASE / 2) {
-                continue;
-            }
-            match self.change(&mut cell, Command::Extend { fence, lease_until: now.plus(limits::LEASE) }).await {
-                Ok(()) => {}
-                Err(Error::Lost | Error::RunEnded | Error::RunNotFound) => self.settle(&mut cell),
-                Err(error) => tracing::warn!(code = error.code(), %run, "a lease could not be renewed: {error}"),
-            }
+        futures_util::future::join_all(session.held().into_iter().map(|run| self.extend_one(session, run))).await;
+    }
+
+    async fn extend_one(&self, session: &Session, run: RunId) {
+        let Some(cell) = self.journal.known_cell(run) else { return };
+        let mut cell = cell.lock().await;
+        let Some(fence) = fence_of(&cell, session) else { return };
+        // Part of the lease must be over: short jobs never cost a record.
+        let renewed_at = cell.job.as_ref().map(|job| job.renewed_at);
+        if renewed_at.is_some_and(|at| at.elapsed() < limits::RENEW_AFTER) {
+            return;
+        }
+        let (now, lease_until) = (Instant::now(), self.shared.now().plus(limits::LEASE));
+        match self.change(&mut cell, Command::Extend { fence, lease_until }).await {
+            Ok(()) => cell.job.iter_mut().for_each(|job| job.renewed_at = now),
+            Err(Error::Lost | Error::RunEnded | Error::RunNotFound) => self.settle(&mut cell),
+            Err(error) => tracing::warn!(code = error.code(), %run, "a lease could not be renewed: {error}"),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::{BuildHasher, RandomState},
     sync::Arc,
     time::Duration,
 };
@@ -17,7 +18,11 @@ use super::{
     limits,
     waits::Watch,
 };
-use crate::{Error, events::Event};
+use crate::{
+    Error,
+    events::{Event, Source},
+    folded::Folded,
+};
 
 /// The fold under which the index keeps how far events have been dispatched.
 const FOLD: &str = "dispatch";
@@ -30,10 +35,16 @@ const SAVE_EVERY: Duration = Duration::from_millis(500);
 const RETRY: Duration = Duration::from_millis(500);
 const RETRY_AT_MOST: Duration = Duration::from_secs(30);
 
+/// How long the server that stored an event may take to start its runs, and by how much the others differ.
+const PATIENCE: Duration = Duration::from_millis(100);
+const SPREAD: Duration = Duration::from_millis(50);
+
 /// What an event is to do.
 struct Wanted {
     /// Whether it starts runs: one older than runs are kept does not, its runs may have been there.
     starts_runs: bool,
+    /// How long another server may take to start them before we do.
+    patience: Duration,
     /// The waits that it answers.
     answered: Vec<Watch>,
 }
@@ -95,9 +106,16 @@ impl Progress {
     }
 }
 
+/// A number that differs from server to server; not for secrets.
+fn random() -> u32 {
+    // The hasher's keys are drawn anew for every instance.
+    RandomState::new().hash_one(()) as u32
+}
+
 impl Runtime {
     /// Follows every event of every environment.
     pub(crate) async fn dispatch(self) -> Result<(), Error> {
+        Folded::resume(&self.shared, FOLD, Stream::Events).await?;
         let from = self.shared.index.reflected(FOLD).await?;
         if let Some(position) = from.get(&Stream::Events) {
             self.progress.events.send_replace(*position);
@@ -126,7 +144,7 @@ impl Runtime {
             let runtime = self.clone();
             self.shared.tasks.spawn(async move {
                 let _permit = permit;
-                let wanted = Wanted { starts_runs: is_young, answered };
+                let wanted = Wanted { starts_runs: is_young, patience: runtime.patience(&event), answered };
                 if runtime.effect(&event, wanted).await {
                     runtime.progress.done(stream, event.revision);
                 }
@@ -136,6 +154,20 @@ impl Runtime {
 
     fn starts_runs(&self, event: &Event) -> bool {
         !self.registry.triggered(event).is_empty()
+    }
+
+    /// How long another server may take to start an event's runs. Where several do everything, they would be in each
+    /// other's way: the one that stored the event comes first, and the others when it does not come.
+    fn patience(&self, event: &Event) -> Duration {
+        if !self.shared.ledger.is_shared() || self.events.is_own(event) {
+            return Duration::ZERO;
+        }
+        // Nobody knows who made a change; let chance say who comes first.
+        let at_random = SPREAD.mul_f64(f64::from(random()) / f64::from(u32::MAX));
+        match event.source {
+            Source::Event => PATIENCE + at_random,
+            Source::System => at_random,
+        }
     }
 
     /// Creates the runs and answers the waits, however often it takes. False when the engine stops first.
@@ -156,9 +188,17 @@ impl Runtime {
     async fn try_effect(&self, event: &Event, wanted: &mut Wanted) -> Result<(), Error> {
         let mut result = Ok(());
         let functions = if wanted.starts_runs { self.registry.triggered(event) } else { Vec::new() };
+        // Tried again, it is for us to see to it that they start.
+        let patience = std::mem::take(&mut wanted.patience);
         for function in functions {
+            let id = run_of(&event.environment, &function.spec.id, &event.id);
+            if !patience.is_zero()
+                && (self.others.have_created(id, patience).await || self.journal.has(&event.environment, id).await?)
+            {
+                continue;
+            }
             let start = Start {
-                id: run_of(&event.environment, &function.spec.id, &event.id),
+                id,
                 environment: event.environment.clone(),
                 function,
                 event_id: event.id.clone(),

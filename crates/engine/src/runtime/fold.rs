@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use super::limits;
 use crate::{
     Error,
+    folded::Folded,
     record::{run::StoredEntry, summary::Summary},
     shared::Shared,
 };
@@ -53,7 +54,7 @@ fn live_key(environment: &str, run: &str) -> String {
 impl RunIndex {
     /// Catches up with the stream, then follows it.
     pub(crate) async fn open(shared: Shared) -> Result<RunIndex, Error> {
-        let from = shared.index.reflected(FOLD).await?.get(&Stream::Runs).copied().unwrap_or_default();
+        let from = Folded::resume(&shared, FOLD, Stream::Runs).await?.at();
         let index = RunIndex { shared, reflected: Arc::new(watch::Sender::new(from)), wanted: Arc::default() };
         let last = index.shared.ledger.bounds(Stream::Runs).await?.last;
         let mut after = from;

@@ -6,7 +6,7 @@ use claviger_core::{
     EnvironmentName,
     run::{Body, Command, Effect, Open, Phase, Release, Run, RunId, StepId, StepState, effects},
 };
-use claviger_store::{Append, Filter, Stream};
+use claviger_store::{Append, Filter};
 
 use super::{
     Condition, Runtime,
@@ -115,7 +115,9 @@ impl Runtime {
             if let Some(run) = cell.run.clone() {
                 runtime.follow_up(None, &run);
             }
-            runtime.look(cell).await
+            runtime.look(cell).await?;
+            cell.run.iter().for_each(|run| runtime.others.leave_to_us(run));
+            Ok(())
         });
         match taken_up.await {
             // It was purged.
@@ -129,10 +131,17 @@ impl Runtime {
         let Some(run) = cell.run.as_ref().filter(|_| cell.job.is_none()) else { return Ok(()) };
         if let Some(claim) = &run.claim {
             let is_ours = claim.holder.starts_with(&*self.process) || !self.shared.ledger.is_shared();
-            if is_ours {
-                let fence = claim.fence;
-                return self.give_back(cell, fence, Release::Withheld).await;
-            }
+            let reason = match is_ours {
+                true => Some(Release::Withheld),
+                // Not by the instant in the claim: another server's clock may be wrong, or ours.
+                false => self.others.are_silent_about(run.id).then_some(Release::Lost),
+            };
+            let fence = claim.fence;
+            return match reason {
+                Some(reason) => self.give_back(cell, fence, reason).await,
+                // The sweep looks again.
+                None => Ok(()),
+            };
         }
         if run.is_ready(self.shared.now()) {
             self.spawn_offer(run.environment.clone(), run.function.clone(), run.id);
@@ -217,27 +226,32 @@ impl Runtime {
     }
 
     async fn seek_once(&self) -> Result<(), Error> {
-        let Some(mut after) = self.waits.seek() else { return Ok(()) };
-        loop {
-            let last = self.shared.ledger.bounds(Stream::Events).await?.last;
-            while after < last {
-                let records = self.shared.ledger.read(Stream::Events, &Filter::All, after, 100).await?;
-                after = records.last().map_or(last, |record| record.revision);
-                for record in &records {
-                    // One that cannot be read was reported by the feed; it answers nothing.
-                    let Ok(event) = self.events.open_event(record) else { continue };
-                    for watch in self.waits.take_sought(&event) {
-                        let event = event.clone();
-                        self.again("answer a wait", move |runtime| {
-                            let (watch, event) = (watch.clone(), event.clone());
-                            async move { runtime.answer(&watch, &event).await }
-                        });
+        let mut after = self.waits.seek();
+        while !after.is_empty() {
+            for (stream, after) in &mut after {
+                let last = self.shared.ledger.bounds(*stream).await?.last;
+                while *after < last {
+                    let records = self.shared.ledger.read(*stream, &Filter::All, *after, 100).await?;
+                    *after = records.last().map_or(last, |record| record.revision);
+                    for event in records.iter().filter_map(|record| self.events.event_of(*stream, record)) {
+                        self.answer_sought(&event);
                     }
                 }
             }
-            if self.waits.have_sought(after) || self.shared.stop.is_cancelled() {
+            if self.waits.have_sought(&after) || self.shared.stop.is_cancelled() {
                 return Ok(());
             }
+        }
+        Ok(())
+    }
+
+    fn answer_sought(&self, event: &Arc<Event>) {
+        for watch in self.waits.take_sought(event) {
+            let event = event.clone();
+            self.again("answer a wait", move |runtime| {
+                let (watch, event) = (watch.clone(), event.clone());
+                async move { runtime.answer(&watch, &event).await }
+            });
         }
     }
 
@@ -256,8 +270,8 @@ impl Runtime {
     }
 
     fn watch_of(&self, run: &Run, id: &StepId) -> Result<Option<Watch>, Error> {
-        let state = run.steps.get(id).map(|step| (&step.state, step.at));
-        let Some((StepState::Open(Open::Wait { pattern, condition, after, .. }), since)) = state else {
+        let state = run.steps.get(id).map(|step| &step.state);
+        let Some(StepState::Open(Open::Wait { pattern, condition, after, .. })) = state else {
             return Ok(None);
         };
         let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
@@ -272,7 +286,7 @@ impl Runtime {
             pattern: pattern.clone(),
             condition: condition.as_ref().map(read).transpose()?,
             after: *after,
-            since,
+            known: run.last,
         }))
     }
 

@@ -8,6 +8,7 @@ use claviger_core::{
 };
 use claviger_crypto::derive_id;
 use claviger_store::Append;
+use tokio::time::Instant;
 
 use super::{
     Function, FunctionError, FunctionSpec, Job, JobEvent, JobSecret, JobStep, Json, Known, Outgoing, Runtime,
@@ -151,7 +152,8 @@ impl Runtime {
             return Ok(());
         }
         let now = self.shared.now();
-        let is_ready = cell.run.as_ref().is_some_and(|run| run.is_ready(now) && cell.job.is_none());
+        // A claim that stands is given up before another is made, so that the loss counts.
+        let is_ready = cell.run.as_ref().is_some_and(|run| run.is_ready(now) && run.claim.is_none());
         let Some(spec) = slot.spec().cloned().filter(|_| is_ready) else {
             // Whoever offered it may have a clock that is ahead of ours.
             self.look_when_due(cell);
@@ -196,10 +198,11 @@ impl Runtime {
             Ok((job, redactor, live)) => {
                 let deadline = offer.spec.timeout.map(|timeout| {
                     let job = (run.environment.clone(), run.id, fence);
-                    self.timers.end_job_at(self.shared.now().plus(timeout), job)
+                    self.end_job_after(timeout, job)
                 });
-                let (slot, id) = (offer.slot, run.id);
-                cell.job = Some(HeldJob { run: id, fence, slot, redactor, _live: live, _deadline: deadline });
+                let (slot, id, renewed_at) = (offer.slot, run.id, Instant::now());
+                cell.job =
+                    Some(HeldJob { run: id, fence, renewed_at, slot, redactor, _live: live, _deadline: deadline });
                 self.follow_up(applied.before.as_ref(), &run);
                 // A connection that ends later gives back what it holds.
                 let is_sent = session.holds(id) && session.outbox.send(Outgoing::Job(Box::new(job))).is_ok();

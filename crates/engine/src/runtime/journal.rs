@@ -8,8 +8,9 @@ use claviger_core::{
 };
 use claviger_store::{Append, Expected, Record, Stream, Subject};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
-use super::{pool::Slot, timers::Deadline};
+use super::{deadline::Deadline, pool::Slot};
 use crate::{
     Error, LiveHold,
     record::{
@@ -33,6 +34,8 @@ pub(crate) struct Cell {
 pub(crate) struct HeldJob {
     pub(crate) run: RunId,
     pub(crate) fence: Revision,
+    /// When the claim was made or renewed. Not by the wall clock, which may jump.
+    pub(crate) renewed_at: Instant,
     pub(crate) slot: Slot,
     /// Masks the values that were ever handed to this run.
     pub(crate) redactor: Redactor,
@@ -68,6 +71,11 @@ impl InUse {
     /// Locks the cell.
     pub(crate) async fn lock(&self) -> tokio::sync::MutexGuard<'_, Cell> {
         self.cell.as_ref().expect("the cell is there until the use ends").lock().await
+    }
+
+    /// Locks the cell if nobody has.
+    pub(crate) fn try_lock(&self) -> Option<tokio::sync::MutexGuard<'_, Cell>> {
+        self.cell.as_ref().and_then(|cell| cell.try_lock().ok())
     }
 }
 
@@ -112,6 +120,11 @@ impl Journal {
     pub(crate) fn known_cell(&self, run: RunId) -> Option<InUse> {
         let cell = self.cells.lock().get(&run).cloned()?;
         Some(InUse { cells: self.cells.clone(), run, cell: Some(cell) })
+    }
+
+    /// Whether there is such a run.
+    pub(crate) async fn has(&self, environment: &EnvironmentName, id: RunId) -> Result<bool, Error> {
+        Ok(self.shared.ledger.last(Stream::Runs, &subject(environment, id)).await?.is_some())
     }
 
     /// Reads the journal and folds it.

@@ -18,7 +18,10 @@ pub(crate) const MAX_TRIGGERS: usize = 100;
 pub(crate) const MAX_CREDIT: u32 = 1_024;
 /// How often a worker is to be heard of.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(10);
-/// How long a claim stands without being renewed, where other servers share the store.
+/// How long a claim stands without being renewed, where other servers share the store: so long must nothing have been
+/// written about the run. Each server measures that by itself; no clocks are compared.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// How old a claim must be to be renewed with the next heartbeat.
+pub(crate) const RENEW_AFTER: Duration = Duration::from_secs(5);
 /// How long an ended run's journal is kept.
 pub(crate) const KEEP_RUNS: Duration = Duration::from_secs(7 * 24 * 60 * 60);

@@ -7,6 +7,7 @@
 mod blocked;
 mod bodies;
 mod connection;
+mod deadline;
 mod dispatch;
 mod fold;
 mod follow;
@@ -15,6 +16,7 @@ mod invoke;
 mod jobs;
 mod journal;
 mod limits;
+mod others;
 mod pool;
 mod pump;
 mod registry;
@@ -64,6 +66,7 @@ pub struct Runtime {
     timers: timers::Timers,
     waits: waits::Waits,
     blocked: blocked::Blocked,
+    others: others::Others,
     progress: dispatch::Progress,
     /// Tells of runs that ended.
     ended: broadcast::Sender<RunId>,
@@ -87,6 +90,7 @@ impl Runtime {
             timers: timers::Timers::default(),
             waits: waits::Waits::default(),
             blocked: blocked::Blocked::default(),
+            others: others::Others::default(),
             progress: dispatch::Progress::default(),
             ended: broadcast::Sender::new(ENDED),
             process: uuid::Uuid::now_v7().simple().to_string().into(),
@@ -95,6 +99,8 @@ impl Runtime {
             vault,
             events,
         };
+        // Before anything else, so that nothing is missed of what others do meanwhile.
+        runtime.start_listening().await?;
         let tasks = &runtime.shared.tasks;
         tasks.spawn(runtime.clone().pump());
         tasks.spawn(runtime.clone().tick());
@@ -185,10 +191,9 @@ impl Runtime {
     }
 
     async fn ring(&self, alarm: timers::Alarm) -> Result<(), Error> {
-        let done = match alarm {
-            timers::Alarm::Run(environment, id, timers::Look::Due) => self.wake(&environment, id).await,
-            timers::Alarm::Run(environment, id, timers::Look::Anew) => self.take_up(&environment, id).await,
-            timers::Alarm::Job(environment, id, fence) => self.time_out(&environment, id, fence).await,
+        let done = match alarm.look {
+            timers::Look::Due => self.wake(&alarm.environment, alarm.run).await,
+            timers::Look::Anew => self.take_up(&alarm.environment, alarm.run).await,
         };
         match done {
             // It was purged, or has moved on.

@@ -8,6 +8,7 @@ use std::{
 use claviger_core::{Caller, EnvironmentName, FunctionId, run::RunId};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc::UnboundedSender};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{FunctionSpec, Outgoing};
 
@@ -74,11 +75,35 @@ struct Entry {
     is_draining: bool,
 }
 
+/// A topic with workers.
+struct Served {
+    sessions: Vec<u64>,
+    /// Whose turn it is.
+    turn: usize,
+    /// Told when no run of the topic waits any more, as far as is known here.
+    cleared: Arc<Notify>,
+    /// Cancelled when the last worker has gone.
+    gone: CancellationToken,
+    _goes: DropGuard,
+}
+
+/// What whoever listens for a topic's hints has to know of its workers.
+pub(crate) struct News {
+    pub(crate) cleared: Arc<Notify>,
+    pub(crate) gone: CancellationToken,
+}
+
+impl Served {
+    fn new() -> Served {
+        let gone = CancellationToken::new();
+        Served { sessions: Vec::new(), turn: 0, cleared: Arc::default(), _goes: gone.clone().drop_guard(), gone }
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     sessions: HashMap<u64, Entry>,
-    /// Sessions that serve a topic, and whose turn it is.
-    serving: HashMap<Topic, (Vec<u64>, usize)>,
+    serving: HashMap<Topic, Served>,
     running: HashMap<Topic, u32>,
     /// Topics with offered runs that found no slot, with the turn in which each is served.
     backlog: HashMap<Topic, u64>,
@@ -128,14 +153,21 @@ impl Drop for Slot {
 }
 
 impl Pool {
-    pub(crate) fn join(&self, session: Arc<Session>, environment: EnvironmentName, credit: u32) {
+    /// Answers the topics that had no workers before.
+    pub(crate) fn join(&self, session: Arc<Session>, environment: EnvironmentName, credit: u32) -> Vec<(Topic, News)> {
         let mut inner = self.inner.lock();
+        let mut new = Vec::new();
         for function in session.functions.keys() {
             let topic = Topic { environment: environment.clone(), function: function.clone() };
-            inner.serving.entry(topic).or_default().0.push(session.id);
+            let served = inner.serving.entry(topic.clone()).or_insert_with(Served::new);
+            if served.sessions.is_empty() {
+                new.push((topic, News { cleared: served.cleared.clone(), gone: served.gone.clone() }));
+            }
+            served.sessions.push(session.id);
         }
         inner.sessions.insert(session.id, Entry { session, environment, credit, is_draining: false });
         self.freed.notify_one();
+        new
     }
 
     pub(crate) fn leave(&self, session: &Session) {
@@ -143,9 +175,9 @@ impl Pool {
         let Some(entry) = inner.sessions.remove(&session.id) else { return };
         for function in session.functions.keys() {
             let topic = Topic { environment: entry.environment.clone(), function: function.clone() };
-            if let Some((serving, _)) = inner.serving.get_mut(&topic) {
-                serving.retain(|id| *id != session.id);
-                if serving.is_empty() {
+            if let Some(served) = inner.serving.get_mut(&topic) {
+                served.sessions.retain(|id| *id != session.id);
+                if served.sessions.is_empty() {
                     inner.serving.remove(&topic);
                 }
             }
@@ -164,7 +196,7 @@ impl Pool {
 
     /// Workers connected for a function.
     pub(crate) fn workers(&self, topic: &Topic) -> usize {
-        self.inner.lock().serving.get(topic).map_or(0, |(serving, _)| serving.len())
+        self.inner.lock().serving.get(topic).map_or(0, |served| served.sessions.len())
     }
 
     /// A slot for a new run, unless others wait before it.
@@ -184,7 +216,7 @@ impl Pool {
             return None;
         }
         let Inner { sessions, serving, .. } = inner;
-        let (ids, turn) = serving.get_mut(topic)?;
+        let Served { sessions: ids, turn, .. } = serving.get_mut(topic)?;
         for step in 0..ids.len() {
             let at = (*turn + step) % ids.len();
             let Some(entry) = sessions.get_mut(&ids[at]) else { continue };
@@ -210,7 +242,17 @@ impl Pool {
 
     /// Notes that none waits any more.
     pub(crate) fn is_clear(&self, topic: &Topic) {
-        self.inner.lock().backlog.remove(topic);
+        let mut inner = self.inner.lock();
+        if inner.backlog.remove(topic).is_some()
+            && let Some(served) = inner.serving.get(topic)
+        {
+            served.cleared.notify_one();
+        }
+    }
+
+    /// Whether some wait.
+    pub(crate) fn has_waiting(&self, topic: &Topic) -> bool {
+        self.inner.lock().backlog.contains_key(topic)
     }
 
     /// The topics with runs that wait, each in its turn.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use claviger_core::{Caller, EnvironmentName, FunctionId, Pattern, Revision, Timestamp, subject_token};
+use claviger_core::{Caller, EnvironmentName, EventPosition, FunctionId, Pattern, Revision, Timestamp, subject_token};
 use claviger_crypto::sha256;
 use claviger_store::{Expected, Filter, Record, Stream, Subject};
 use futures_util::StreamExt;
@@ -28,21 +28,21 @@ pub struct Function {
     pub spec: FunctionSpec,
     /// When it was last registered with a change.
     pub updated_at: Timestamp,
-    /// When each of its triggers was registered: earlier events start nothing.
-    pub since: Vec<Timestamp>,
+    /// How far events had come when each of its triggers was registered: those start nothing.
+    pub after: Vec<EventPosition>,
     /// The revision of that registration.
     pub revision: Revision,
 }
 
 impl Function {
-    fn since_of(&self, trigger: &Pattern) -> Option<Timestamp> {
+    fn after_of(&self, trigger: &Pattern) -> Option<EventPosition> {
         let at = self.spec.triggers.iter().position(|known| known == trigger)?;
-        self.since.get(at).copied()
+        self.after.get(at).copied()
     }
 
     fn is_started_by(&self, event: &Event) -> bool {
-        let mut triggers = self.spec.triggers.iter().zip(&self.since);
-        triggers.any(|(trigger, since)| trigger.matches(event.name.as_str()) && event.at >= *since)
+        let mut triggers = self.spec.triggers.iter().zip(&self.after);
+        triggers.any(|(trigger, after)| trigger.matches(event.name.as_str()) && event.is_after(after))
     }
 }
 
@@ -105,7 +105,7 @@ impl Registry {
             environment,
             spec,
             updated_at: Timestamp(stored.at),
-            since: stored.since.iter().copied().map(Timestamp).collect(),
+            after: stored.after(),
             revision: record.revision,
         });
         self.known.rcu(|known| {
@@ -135,10 +135,14 @@ impl Registry {
             }
             let expected = present.as_ref().map_or(Expected::Absent, |function| Expected::At(function.revision));
             let now = self.shared.now();
-            // A trigger that stays keeps its instant: an event may be on its way.
-            let known = |trigger| present.as_ref().and_then(|function| function.since_of(trigger)).unwrap_or(now);
-            let since = spec.triggers.iter().map(known).collect();
-            let stored = StoredFunction::new(spec, caller.id.clone(), now, since);
+            // A trigger that stays keeps its place: an event may be on its way.
+            let known = |trigger| present.as_ref().and_then(|function| function.after_of(trigger));
+            let end = match spec.triggers.iter().all(|trigger| known(trigger).is_some()) {
+                true => EventPosition::default(),
+                false => self.end_of_events().await?,
+            };
+            let after = spec.triggers.iter().map(|trigger| known(trigger).unwrap_or(end)).collect();
+            let stored = StoredFunction::new(spec, caller.id.clone(), now, after);
             let append = self.shared.sign(Stream::Functions, subject.clone(), &stored, expected);
             let bytes: Arc<[u8]> = append.bytes.clone().into();
             match self.shared.append(append).await {
@@ -147,6 +151,16 @@ impl Registry {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// How far events have come, whichever server stored them.
+    async fn end_of_events(&self) -> Result<EventPosition, Error> {
+        let ledger = &self.shared.ledger;
+        Ok(EventPosition {
+            events: ledger.barrier(Stream::Events).await?,
+            secrets: ledger.barrier(Stream::Secrets).await?,
+            access: ledger.barrier(Stream::Access).await?,
+        })
     }
 
     /// Catches up with what another worker declared.

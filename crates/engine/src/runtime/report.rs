@@ -225,7 +225,7 @@ impl Sealing<'_> {
             return Err(Error::invalid("the path of a `match` is `data`, or begins with `data.`"));
         }
         let shared = &self.runtime.shared;
-        let after = shared.ledger.bounds(claviger_store::Stream::Events).await?.last;
+        let after = self.runtime.end_of_events().await?;
         let condition = match condition {
             Some(condition) => {
                 let text = serde_json::to_string(condition).map_err(|_| Error::Bug { what: "a condition" })?;

@@ -6,17 +6,16 @@ use std::{
     time::Duration,
 };
 
-use claviger_core::{EnvironmentName, Revision, Timestamp, run::RunId};
+use claviger_core::{EnvironmentName, Timestamp, run::RunId};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// What is to be looked at.
+/// A run that is to be looked at.
 #[derive(Clone, Debug)]
-pub(crate) enum Alarm {
-    /// A run that time may have made ready.
-    Run(EnvironmentName, RunId, Look),
-    /// A job that may have taken too long.
-    Job(EnvironmentName, RunId, Revision),
+pub(crate) struct Alarm {
+    pub(crate) environment: EnvironmentName,
+    pub(crate) run: RunId,
+    pub(crate) look: Look,
 }
 
 /// How a run is to be looked at.
@@ -46,30 +45,18 @@ pub(crate) struct Timers {
     earlier: Arc<Notify>,
 }
 
-/// The alarm of a job. Dropped, it does not ring.
-pub(crate) struct Deadline {
-    timers: Timers,
-    place: Place,
-}
-
-impl Drop for Deadline {
-    fn drop(&mut self) {
-        self.timers.inner.lock().alarms.remove(&self.place);
-    }
-}
-
 impl Timers {
     /// Has a run looked at then, or earlier if it is to be looked at earlier anyway.
     pub(crate) fn look_at(&self, at: Timestamp, environment: EnvironmentName, id: RunId, look: Look) {
         let mut inner = self.inner.lock();
-        let mut alarm = Alarm::Run(environment, id, look);
+        let mut alarm = Alarm { environment, run: id, look };
         if let Some(known) = inner.runs.get(&id).copied() {
             let is_earlier = known.0 <= at;
             if is_earlier && look == Look::Due {
                 return;
             }
-            if let Some(Alarm::Run(environment, _, Look::Anew)) = inner.alarms.remove(&known) {
-                alarm = Alarm::Run(environment, id, Look::Anew);
+            if inner.alarms.remove(&known).is_some_and(|known| known.look == Look::Anew) {
+                alarm.look = Look::Anew;
             }
             return self.insert(&mut inner, if is_earlier { known.0 } else { at }, alarm);
         }
@@ -84,24 +71,10 @@ impl Timers {
         }
     }
 
-    /// Ends a job then, unless the deadline is dropped before.
-    pub(crate) fn end_job_at(
-        &self,
-        at: Timestamp,
-        (environment, id, fence): (EnvironmentName, RunId, Revision),
-    ) -> Deadline {
-        let mut inner = self.inner.lock();
-        self.insert(&mut inner, at, Alarm::Job(environment, id, fence));
-        let place = (at, inner.made);
-        Deadline { timers: self.clone(), place }
-    }
-
     fn insert(&self, inner: &mut Inner, at: Timestamp, alarm: Alarm) {
         inner.made += 1;
         let place = (at, inner.made);
-        if let Alarm::Run(_, id, _) = &alarm {
-            inner.runs.insert(*id, place);
-        }
+        inner.runs.insert(alarm.run, place);
         inner.alarms.insert(place, alarm);
         if inner.alarms.first_key_value().is_some_and(|(first, _)| *first == place) {
             self.earlier.notify_one();
@@ -114,9 +87,7 @@ impl Timers {
         let later = inner.alarms.split_off(&(Timestamp(now.0.saturating_add(1)), 0));
         let due: Vec<Alarm> = std::mem::replace(&mut inner.alarms, later).into_values().collect();
         for alarm in &due {
-            if let Alarm::Run(_, id, _) = alarm {
-                inner.runs.remove(id);
-            }
+            inner.runs.remove(&alarm.run);
         }
         due
     }
@@ -164,18 +135,8 @@ mod tests {
                 for (at, look) in pair {
                     timers.look_at(Timestamp(at), env(), RUN, look);
                 }
-                assert!(matches!(timers.due(Timestamp(10))[..], [Alarm::Run(_, _, Look::Anew)]), "{pair:?}");
+                assert!(matches!(timers.due(Timestamp(10))[..], [Alarm { look: Look::Anew, .. }]), "{pair:?}");
             }
         }
-    }
-
-    #[test]
-    fn the_alarm_of_a_job_goes_with_its_deadline() {
-        let timers = Timers::default();
-        let deadline = timers.end_job_at(Timestamp(10), (env(), RUN, Revision(1)));
-        let other = timers.end_job_at(Timestamp(10), (env(), RUN, Revision(2)));
-        drop(deadline);
-        assert!(matches!(timers.due(Timestamp(10))[..], [Alarm::Job(_, _, Revision(2))]));
-        drop(other);
     }
 }

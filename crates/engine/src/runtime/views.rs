@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{Error, Page, page, record::summary::Status};
 
-/// How often runs that somebody waits for are looked at without any news.
+/// How often runs that somebody waits for are looked at without any news: a listener may have lagged behind.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A run, as a list shows it.
@@ -150,7 +150,7 @@ impl Runtime {
         Ok(self.registry.list(environment).into_iter().map(info).collect())
     }
 
-    /// Runs, newest first. Sees every run created before the call.
+    /// Runs, newest first. Sees every run created before the call, as far as this server has heard of it.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::InvalidCursor`].
@@ -268,7 +268,6 @@ impl Runtime {
                 }
             }
         };
-        // Ends on other servers are not told.
         let _ = tokio::time::timeout(LOOK_AGAIN, end).await;
     }
 

@@ -1,9 +1,9 @@
 //! Open steps that wait for events.
 //!
-//! A wait names the revision of the event stream after which it looks, and may begin to be watched later: after a restart,
-//! much later. So it is first looked for in the ledger, together with all others that are new, and joins those that the
-//! dispatcher asks once the ledger was read as far as the dispatcher has come. Each is given to one event only, the first
-//! that fits.
+//! A wait names the revisions of the streams after which it looks, and may begin to be watched later: after a restart, or by
+//! another server, much later. So it is first looked for in the ledger, together with all others that are new, and joins
+//! those that the dispatcher asks once the ledger was read as far as the dispatcher has come. Each is given to one event
+//! only, the first that fits.
 
 use std::{
     cell::OnceCell,
@@ -12,14 +12,18 @@ use std::{
 };
 
 use claviger_core::{
-    EnvironmentName, Pattern, Revision, Timestamp,
+    EnvironmentName, EventPosition, Pattern, Revision,
     run::{Run, RunId, StepId, StepState},
 };
+use claviger_store::Stream;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::Condition;
-use crate::events::{Event, Source};
+use super::{Condition, Runtime};
+use crate::{
+    Error,
+    events::{Event, Events, Positions, revision_in},
+};
 
 /// One open step.
 #[derive(Clone, Debug)]
@@ -29,20 +33,16 @@ pub(crate) struct Watch {
     pub(crate) step: StepId,
     pub(crate) pattern: Pattern,
     pub(crate) condition: Option<Condition>,
-    /// Events of the event stream up to here came before the wait.
-    pub(crate) after: Revision,
-    /// System events made before this instant came before the wait.
-    pub(crate) since: Timestamp,
+    /// Events up to here came before the wait.
+    pub(crate) after: EventPosition,
+    /// The journal's last record when this was read from it.
+    pub(crate) known: Revision,
 }
 
 impl Watch {
     /// Whether the event, whose data is decoded at most once, is what the step waits for.
     fn fits(&self, event: &Event, data: &OnceCell<Option<serde_json::Value>>) -> bool {
-        let is_later = match event.source {
-            Source::Event => event.revision > self.after,
-            Source::System => event.at >= self.since,
-        };
-        is_later
+        event.is_after(&self.after)
             && event.environment == self.environment
             && self.pattern.matches(event.name.as_str())
             && self.condition.as_ref().is_none_or(|condition| {
@@ -74,6 +74,18 @@ impl Condition {
             place = member;
         }
         *place == self.equals
+    }
+}
+
+impl Runtime {
+    /// How far the streams have come here that events come from.
+    pub(crate) async fn end_of_events(&self) -> Result<EventPosition, Error> {
+        let ledger = &self.shared.ledger;
+        Ok(EventPosition {
+            events: ledger.bounds(Stream::Events).await?.last,
+            secrets: ledger.bounds(Stream::Secrets).await?.last,
+            access: ledger.bounds(Stream::Access).await?.last,
+        })
     }
 }
 
@@ -164,8 +176,10 @@ struct Inner {
     sought: Set,
     /// The dispatcher asks these.
     live: Set,
-    /// How far the dispatcher has come in the event stream.
-    seen: Revision,
+    /// How far the dispatcher has come.
+    seen: Positions,
+    /// The last record known of each run that has a watch.
+    known: HashMap<RunId, Revision>,
 }
 
 impl Inner {
@@ -186,6 +200,7 @@ impl Waits {
     pub(crate) fn add(&self, watch: Watch) {
         let mut inner = self.inner.lock();
         if inner.sets().iter().all(|set| !set.has(&watch)) {
+            inner.known.entry(watch.run).and_modify(|known| *known = watch.known.max(*known)).or_insert(watch.known);
             inner.fresh.add(watch);
             self.added.notify_one();
         }
@@ -197,9 +212,20 @@ impl Waits {
             let step = run.steps.get(step);
             !run.has_ended() && step.is_some_and(|step| matches!(step.state, StepState::Open(_)))
         };
-        for set in self.inner.lock().sets() {
+        let mut inner = self.inner.lock();
+        for set in inner.sets() {
             set.retain_of(run.id, is_open);
         }
+        if inner.sets().iter().all(|set| !set.watches.contains_key(&run.id)) {
+            inner.known.remove(&run.id);
+        } else if let Some(known) = inner.known.get_mut(&run.id) {
+            *known = run.last.max(*known);
+        }
+    }
+
+    /// Whether a record of a run that has a watch is news.
+    pub(crate) fn are_outdated_by(&self, run: RunId, revision: Revision) -> bool {
+        self.inner.lock().known.get(&run).is_some_and(|known| revision > *known)
     }
 
     /// The watches that an event answers. Asked by the dispatcher, in the order of each stream. They are forgotten: the
@@ -207,24 +233,25 @@ impl Waits {
     pub(crate) fn take(&self, event: &Event) -> Vec<Watch> {
         let data = OnceCell::new();
         let mut inner = self.inner.lock();
-        match event.source {
-            Source::Event => {
-                inner.seen = inner.seen.max(event.revision);
-                inner.live.take(event, &data)
-            }
-            // Not looked for in the ledger.
-            Source::System => inner.sets().into_iter().flat_map(|set| set.take(event, &data)).collect(),
-        }
+        inner.seen.insert(event.stream, event.revision);
+        inner.live.take(event, &data)
     }
 
-    /// Begins to look for the fresh watches, and those still sought. Answers from where; `None` when there are none.
-    pub(crate) fn seek(&self) -> Option<Revision> {
+    /// Begins to look for the fresh watches, and those still sought. Answers from where in each stream that may answer one.
+    pub(crate) fn seek(&self) -> Positions {
         let mut inner = self.inner.lock();
         let fresh = std::mem::take(&mut inner.fresh);
         for watch in fresh.watches.into_values().flat_map(HashMap::into_values) {
             inner.sought.add(watch);
         }
-        inner.sought.watches.values().flat_map(HashMap::values).map(|watch| watch.after).min()
+        let mut from = Positions::new();
+        for watch in inner.sought.watches.values().flat_map(HashMap::values) {
+            for stream in Events::streams_of(&watch.pattern) {
+                let after = revision_in(&watch.after, stream);
+                from.entry(stream).and_modify(|from| *from = after.min(*from)).or_insert(after);
+            }
+        }
+        from
     }
 
     /// The sought watches that an event of the ledger answers, forgotten as with [`Waits::take`].
@@ -232,10 +259,10 @@ impl Waits {
         self.inner.lock().sought.take(event, &OnceCell::new())
     }
 
-    /// Ends the search, if the ledger was read as far as the dispatcher has come.
-    pub(crate) fn have_sought(&self, until: Revision) -> bool {
+    /// Ends the search, if the streams were read as far as the dispatcher has come.
+    pub(crate) fn have_sought(&self, until: &Positions) -> bool {
         let mut inner = self.inner.lock();
-        if inner.seen > until {
+        if until.iter().any(|(stream, until)| inner.seen.get(stream).is_some_and(|seen| seen > until)) {
             return false;
         }
         let sought = std::mem::take(&mut inner.sought);

@@ -88,11 +88,17 @@ impl Vault {
         {
             return Ok(outcome);
         }
+        // Nor is what one server of a shared store answers, until it surely is the last word.
+        let mut is_settled = !self.shared.ledger.is_shared();
         loop {
-            let current = self.fetch_stored(&subject).await?;
+            let current = self.fetch_stored(asked.scope, asked.name).await?;
             match self.attempt(&asked, &subject, current).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
-                Attempt::Refused(refused) => return Err(refused.into()),
+                Attempt::Refused(refused) if is_settled => return Err(refused.into()),
+                Attempt::Refused(_) => {
+                    self.settle().await?;
+                    is_settled = true;
+                }
                 Attempt::Raced => {}
             }
         }
@@ -117,10 +123,14 @@ impl Vault {
                 self.cache.wrote(subject, Arc::new(form.stored_at(revision)?));
                 Ok(Attempt::Done((SecretMetadata { secret: changed.secret, revision }, changed.action)))
             }
-            Err(Error::Store(claviger_store::Error::Conflict { .. })) => Ok(Attempt::Raced),
+            Err(Error::Store(claviger_store::Error::Conflict { last })) => {
+                // What is read next has to be as new.
+                self.cache.saw(subject, last);
+                Ok(Attempt::Raced)
+            }
             Err(error) => {
                 // It may have been stored all the same.
-                self.cache.forget(subject);
+                self.cache.forget(subject, Revision::ZERO);
                 Err(error)
             }
         }

@@ -2,15 +2,16 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use claviger_core::{EnvironmentName, Revision, Scope, SecretName, token_to_name};
-use claviger_store::{Op, Record, Stream, Subject};
+use claviger_core::{EnvironmentName, Revision, Scope, SecretName, secret::Action, token_to_name};
+use claviger_store::{Index, Op, Record, Stream, Subject};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::broadcast;
 
 use super::{SecretMetadata, cache::SecretCache};
 use crate::{
     Error,
+    folded::Folded,
     follow::follow,
     record::{
         order,
@@ -28,29 +29,56 @@ pub(super) fn prefix(scope: &Scope) -> String {
     format!("{}\0{space}\0", scope.environment)
 }
 
+/// What the key of a deleted secret begins with. No environment's name begins so.
+const DELETED: &str = "\0deleted\0";
+
 /// What is kept for a key.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Folded {
+enum Entry {
     Set {
         secret: MetadataForm,
+        /// Of the last change.
         revision: u64,
+        /// Of the last record, where that is another one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u64>,
     },
+    /// Stands under a key of its own, not to be in the way of lists.
+    Deleted { revision: u64 },
     /// The secret's last record does not verify.
-    Damaged {
-        revision: u64,
-    },
+    Damaged { revision: u64 },
+}
+
+impl Entry {
+    fn decode(value: &[u8]) -> Result<Entry, Error> {
+        serde_json::from_slice(value).map_err(|_| Error::Bug { what: "an entry of the index does not decode" })
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        // Strings and numbers: encoding them cannot fail.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// The revision of the secret's last record.
+    fn last(&self) -> Revision {
+        match *self {
+            Entry::Set { revision, last, .. } => Revision(last.unwrap_or(revision)),
+            Entry::Deleted { revision } | Entry::Damaged { revision } => Revision(revision),
+        }
+    }
 }
 
 /// Reads what is kept for a key. A damaged secret is an error, not a gap in the list.
 pub(super) fn read(value: &[u8]) -> Result<SecretMetadata, Error> {
-    let unreadable = || Error::Bug { what: "an entry of the index does not decode" };
-    match serde_json::from_slice(value).map_err(|_| unreadable())? {
-        Folded::Set { secret, revision } => {
-            let secret = secret.into_secret().ok_or_else(unreadable)?;
+    let unreadable = Error::Bug { what: "an entry of the index that is no secret" };
+    match Entry::decode(value)? {
+        Entry::Set { secret, revision, .. } => {
+            let secret = secret.into_secret().ok_or(unreadable)?;
             Ok(SecretMetadata { secret, revision: Revision(revision) })
         }
-        Folded::Damaged { revision } => Err(Error::Corrupt {
+        Entry::Deleted { .. } => Err(unreadable),
+        Entry::Damaged { revision } => Err(Error::Corrupt {
             stream: Stream::Secrets.name(),
             revision: Revision(revision),
             what: "a secret of this list has a record that does not verify",
@@ -58,35 +86,39 @@ pub(super) fn read(value: &[u8]) -> Result<SecretMetadata, Error> {
     }
 }
 
-/// Starts the fold where it was left. The receiver tells how far it has come.
+/// The revision of the last record of a secret that was folded, zero for none.
+pub(super) async fn last(index: &dyn Index, scope: &Scope, name: &SecretName) -> Result<Revision, Error> {
+    let key = key(scope, name);
+    let found = match index.get(NAME, &key).await? {
+        Some(found) => Some(found),
+        None => index.get(NAME, &deleted(&key)).await?,
+    };
+    found.map_or(Ok(Revision::ZERO), |found| Ok(Entry::decode(&found)?.last()))
+}
+
+/// Starts the fold where it was left.
 pub(super) async fn start(
     shared: &Shared,
     cache: Arc<SecretCache>,
     changes: broadcast::Sender<(EnvironmentName, SecretName)>,
-) -> Result<watch::Receiver<Revision>, Error> {
+) -> Result<Arc<Folded>, Error> {
+    let folded = Folded::resume(shared, NAME, Stream::Secrets).await?;
+    let reflected = folded.at();
     let last = shared.ledger.bounds(Stream::Secrets).await?.last;
-    let reflected = shared.index.reflected(NAME).await?.get(&Stream::Secrets).copied().unwrap_or_default();
-    let reflected = if reflected > last { begin_again(shared).await? } else { reflected };
-    let (progress, folded) = watch::channel(reflected);
-    let fold = Fold { shared: shared.clone(), cache, changes, progress, live_after: last };
-    fold.note_progress(reflected);
+    let fold = Fold { shared: shared.clone(), cache, changes, folded: folded.clone(), live_after: last };
+    fold.note_coherence();
+    folded.watch_over(shared);
     shared.tasks.spawn(async move {
         follow(&fold.shared, Stream::Secrets, reflected, |records| fold.deal(records)).await;
     });
     Ok(folded)
 }
 
-/// An index that is ahead of the ledger belongs to another one.
-async fn begin_again(shared: &Shared) -> Result<Revision, Error> {
-    shared.index.clear(NAME).await?;
-    Ok(Revision::ZERO)
-}
-
 struct Fold {
     shared: Shared,
     cache: Arc<SecretCache>,
     changes: broadcast::Sender<(EnvironmentName, SecretName)>,
-    progress: watch::Sender<Revision>,
+    folded: Arc<Folded>,
     /// The stream's last revision when the engine started: what comes after it is news.
     live_after: Revision,
 }
@@ -103,20 +135,20 @@ impl Fold {
     }
 
     async fn fold(&self, records: &[Record]) -> Result<(), Error> {
-        let Some(last) = records.last().map(|record| record.revision) else { return Ok(()) };
+        let Some(last) = records.last() else { return Ok(()) };
         let mut ops = Vec::with_capacity(records.len());
         let mut erase = Vec::new();
         for record in records {
             match self.read(record).await {
                 Ok(read) => {
                     erase.extend_from_slice(&read.erase);
-                    ops.push(op(&read));
+                    ops.extend(ops_of(&read));
                     self.announce(record, Arc::new(read));
                 }
                 Err(error @ Error::Corrupt { .. }) => {
                     tracing::error!(%error, subject = %record.subject, "a secret's record is damaged");
                     ops.extend(damaged(record));
-                    self.cache.forget(&record.subject);
+                    self.cache.forget(&record.subject, record.revision);
                 }
                 Err(error) => return Err(error),
             }
@@ -125,8 +157,9 @@ impl Fold {
         let ledger = &self.shared.ledger;
         let erased = join_all(erase.into_iter().map(|revision| ledger.erase(Stream::Secrets, revision))).await;
         erased.into_iter().collect::<Result<(), _>>()?;
-        self.shared.index.write(NAME, ops, BTreeMap::from([(Stream::Secrets, last)])).await?;
-        self.note_progress(last);
+        self.shared.index.write(NAME, ops, BTreeMap::from([(Stream::Secrets, last.revision)])).await?;
+        self.folded.note(last);
+        self.note_coherence();
         Ok(())
     }
 
@@ -154,28 +187,43 @@ impl Fold {
         }
     }
 
-    fn note_progress(&self, revision: Revision) {
-        if revision >= self.live_after {
+    fn note_coherence(&self) {
+        if self.folded.at() >= self.live_after {
             self.cache.caught_up();
         }
-        self.progress.send_replace(revision);
     }
 }
 
-fn op(read: &StoredSecret) -> Op {
-    let secret = &read.stored.secret;
-    let key = format!("{}{}", prefix(&secret.scope), secret.name);
-    if secret.active.is_none() {
-        return Op::Delete { key };
-    }
-    let folded = Folded::Set { secret: MetadataForm::new(secret), revision: read.stored.changed.0 };
-    Op::Put { key, value: encode(&folded) }
+fn key(scope: &Scope, name: &SecretName) -> String {
+    format!("{}{name}", prefix(scope))
+}
+
+/// The key under which it is kept of a secret that it was deleted.
+fn deleted(key: &str) -> String {
+    format!("{DELETED}{key}")
+}
+
+fn ops_of(read: &StoredSecret) -> impl Iterator<Item = Op> {
+    let (secret, changed, last) = (&read.stored.secret, read.stored.changed, read.stored.last);
+    let key = key(&secret.scope, &secret.name);
+    let deleted = deleted(&key);
+    let (first, second) = if secret.active.is_some() {
+        let last = (last != changed).then_some(last.0);
+        let entry = Entry::Set { secret: MetadataForm::new(secret), revision: changed.0, last };
+        // Only what was not there before can have been deleted.
+        let forgotten = (read.action == Some(Action::Created)).then_some(Op::Delete { key: deleted });
+        (Op::Put { key, value: entry.encode() }, forgotten)
+    } else {
+        let entry = Entry::Deleted { revision: last.0 };
+        (Op::Delete { key }, Some(Op::Put { key: deleted, value: entry.encode() }))
+    };
+    [Some(first), second].into_iter().flatten()
 }
 
 /// The entry of a record that does not verify, as far as its subject tells which secret it should be.
 fn damaged(record: &Record) -> Option<Op> {
     let key = key_of(&record.subject)?;
-    Some(Op::Put { key, value: encode(&Folded::Damaged { revision: record.revision.0 }) })
+    Some(Op::Put { key, value: Entry::Damaged { revision: record.revision.0 }.encode() })
 }
 
 fn key_of(subject: &Subject) -> Option<String> {
@@ -189,9 +237,4 @@ fn key_of(subject: &Subject) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn encode(folded: &Folded) -> Vec<u8> {
-    // Strings and numbers: encoding them cannot fail.
-    serde_json::to_vec(folded).unwrap_or_default()
 }

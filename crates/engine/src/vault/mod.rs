@@ -19,8 +19,8 @@ use claviger_core::{
     EnvironmentName, Revision, Scope, SecretName, SecretValue,
     secret::{Action, Secret},
 };
-use claviger_store::{Stream, Subject};
-use tokio::sync::{broadcast, watch};
+use claviger_store::Stream;
+use tokio::sync::broadcast;
 
 pub use deliver::{Delivered, Prepared, Request};
 
@@ -29,6 +29,7 @@ use crate::{
     Error,
     access::Access,
     audit::Audit,
+    folded::{Folded, last_since},
     record::{
         order,
         secret::{StoredSecret, subject},
@@ -47,8 +48,8 @@ pub struct Vault {
     cache: Arc<SecretCache>,
     turns: Turns,
     redactors: Arc<Redactors>,
-    /// Up to which revision lists have been folded.
-    folded: watch::Receiver<Revision>,
+    /// How far the stream has been folded.
+    folded: Arc<Folded>,
     changes: broadcast::Sender<(EnvironmentName, SecretName)>,
 }
 
@@ -112,17 +113,19 @@ impl Vault {
 
     /// The last record of a secret, from memory when it is there.
     async fn fetch(&self, scope: &Scope, name: &SecretName) -> Result<Option<Arc<StoredSecret>>, Error> {
-        let subject = subject(scope, name);
-        match self.cache.get(&subject) {
+        self.folded.intact()?;
+        match self.cache.get(&subject(scope, name)) {
             Some(cached) => Ok(cached),
-            None => self.fetch_stored(&subject).await,
+            None => self.fetch_stored(scope, name).await,
         }
     }
 
-    /// The last record of a secret, from the ledger.
-    async fn fetch_stored(&self, subject: &Subject) -> Result<Option<Arc<StoredSecret>>, Error> {
+    /// The last record of a secret, from the ledger: never an older one than this server has seen.
+    async fn fetch_stored(&self, scope: &Scope, name: &SecretName) -> Result<Option<Arc<StoredSecret>>, Error> {
+        let subject = &subject(scope, name);
         let ticket = self.cache.ticket();
-        let record = self.shared.ledger.last(Stream::Secrets, subject).await?;
+        let seen = self.cache.seen(subject).max(fold::last(&*self.shared.index, scope, name).await?);
+        let record = last_since(&*self.shared.ledger, Stream::Secrets, subject, seen).await?;
         let read = record.as_ref().map(|record| StoredSecret::read(&self.shared.keyring, record)).transpose()?;
         if let Some(record) = &record {
             order::check_place(&*self.shared.ledger, Stream::Secrets, record).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use claviger_core::{Caller, Permission, Revision, Scope, SecretName};
+use claviger_core::{Caller, Permission, Scope, SecretName};
 use claviger_store::Stream;
 use tokio::time::timeout;
 
@@ -12,12 +12,32 @@ use crate::{Error, Page, page::checked};
 /// How long a list waits for what was written before it was asked for.
 const LIST_WAITS: Duration = Duration::from_secs(2);
 
+/// How long a strong read waits for what was written anywhere before it was asked for.
+const STRONG_WAITS: Duration = Duration::from_secs(5);
+
 impl Vault {
-    /// A secret's metadata.
+    /// Waits until this server has everything that any server acknowledged before the call: a read after it is a strong
+    /// one. Costs a round trip to the store where others write to it too; reads that wait at the same time share it.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SecretNotFound`], [`Error::Corrupt`], and what the
-    /// store says.
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::TimedOut`] after five seconds, [`Error::RecordsLost`], and
+    /// what the store says.
+    pub async fn catch_up(&self, caller: &Caller, scope: &Scope) -> Result<(), Error> {
+        self.access.authorize(caller, Permission::SecretList, &scope.environment).await?;
+        self.settle().await
+    }
+
+    /// The same for the engine's own use.
+    pub(super) async fn settle(&self) -> Result<(), Error> {
+        timeout(STRONG_WAITS, self.folded.catch_up(&self.shared)).await.map_err(|_| Error::TimedOut)?
+    }
+
+    /// A secret's metadata. This server never answers with an older one than it did before, nor than it was told by the
+    /// store; what another server was told of may take a moment to come here.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SecretNotFound`], [`Error::Corrupt`],
+    /// [`Error::RecordsLost`], and what the store says.
     pub async fn describe(&self, caller: &Caller, scope: &Scope, name: &SecretName) -> Result<SecretMetadata, Error> {
         self.access.authorize(caller, Permission::SecretList, &scope.environment).await?;
         let read = self.fetch(scope, name).await?.filter(|read| read.stored.secret.active.is_some());
@@ -25,11 +45,11 @@ impl Vault {
     }
 
     /// The secrets set in a scope, in the order of their names' bytes, after a name. At most 1,000 at a time; `next` is
-    /// the name to go on after. Whatever was written before the call is in the list.
+    /// the name to go on after. Whatever this server had written or seen before the call is in the list.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::Corrupt`] when one of the secrets is damaged,
-    /// [`Error::TimedOut`] when the list is more than 2 s behind, and what the store says.
+    /// [`Error::RecordsLost`], [`Error::TimedOut`] when the list is more than 2 s behind, and what the store says.
     pub async fn list(
         &self,
         caller: &Caller,
@@ -48,13 +68,8 @@ impl Vault {
     }
 
     async fn reflect_everything(&self) -> Result<(), Error> {
+        self.folded.intact()?;
         let last = self.shared.ledger.bounds(Stream::Secrets).await?.last;
-        let mut folded = self.folded.clone();
-        let reached = folded.wait_for(|revision: &Revision| *revision >= last);
-        match timeout(LIST_WAITS, reached).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(_)) => Err(Error::Stopping),
-            Err(_) => Err(Error::TimedOut),
-        }
+        timeout(LIST_WAITS, self.folded.reach(&self.shared, last)).await.map_err(|_| Error::TimedOut)?
     }
 }

@@ -15,7 +15,7 @@ use claviger_core::{
 };
 use claviger_crypto::MasterKey;
 use claviger_engine::{
-    Clock, Engine, Error, Parts,
+    Clock, Engine, Error, Names, Parts,
     access::system_caller,
     runtime::DeclaredSecret,
     vault::{Delivered, Prepared, Request, SecretMetadata, SetOutcome, SetSecret, Short},
@@ -46,6 +46,7 @@ pub(crate) struct Store {
     pub(crate) ledger: Arc<FailingLedger>,
     pub(crate) index: Arc<dyn Index>,
     pub(crate) clock: Arc<TestClock>,
+    pub(crate) names: Names,
 }
 
 impl Store {
@@ -55,7 +56,12 @@ impl Store {
 
     pub(crate) fn over(inner: Arc<dyn Ledger>, index: Arc<dyn Index>) -> Store {
         let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000_000)));
-        Store { ledger: Arc::new(FailingLedger { inner, audit_is_full: AtomicBool::new(false) }), index, clock }
+        Store {
+            ledger: Arc::new(FailingLedger { inner, audit_is_full: AtomicBool::new(false) }),
+            index,
+            clock,
+            names: Names::Plain,
+        }
     }
 
     pub(crate) async fn engine(&self) -> Engine {
@@ -64,8 +70,12 @@ impl Store {
 
     /// Another server on the same ledger, with an index of its own.
     pub(crate) async fn another_engine(&self) -> Engine {
-        let another =
-            Store { ledger: self.ledger.clone(), index: Arc::new(MemoryIndex::new()), clock: self.clock.clone() };
+        let another = Store {
+            ledger: self.ledger.clone(),
+            index: Arc::new(MemoryIndex::new()),
+            clock: self.clock.clone(),
+            ..*self
+        };
         another.engine().await
     }
 
@@ -76,6 +86,7 @@ impl Store {
             index: self.index.clone(),
             master,
             clock: self.clock.clone(),
+            names: self.names,
         })
         .await
     }
@@ -229,6 +240,10 @@ impl Ledger for FailingLedger {
 
     async fn purge(&self, stream: Stream, subject: &Subject) -> Result<()> {
         self.inner.purge(stream, subject).await
+    }
+
+    async fn barrier(&self, stream: Stream) -> Result<Revision> {
+        self.inner.barrier(stream).await
     }
 
     async fn bounds(&self, stream: Stream) -> Result<Bounds> {

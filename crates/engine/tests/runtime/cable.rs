@@ -24,6 +24,8 @@ pub(crate) fn random(seed: &mut u64) -> u64 {
 
 pub(crate) struct Cable {
     inner: Arc<dyn Ledger>,
+    /// Whether other engines write too.
+    is_shared: bool,
     is_cut: AtomicBool,
     /// A stream whose appends fail as on a full disk.
     full: Mutex<Option<Stream>>,
@@ -48,6 +50,7 @@ pub(crate) enum Fault {
 impl Cable {
     pub(crate) fn new(inner: Arc<dyn Ledger>) -> Cable {
         Cable {
+            is_shared: inner.is_shared(),
             inner,
             is_cut: AtomicBool::new(false),
             full: Mutex::new(None),
@@ -55,6 +58,11 @@ impl Cable {
             faults: Mutex::default(),
             weather: Mutex::default(),
         }
+    }
+
+    /// A cable of one of several engines.
+    pub(crate) fn of_many(inner: Arc<dyn Ledger>) -> Cable {
+        Cable { is_shared: true, ..Cable::new(inner) }
     }
 
     /// Has the next appends to the run stream meet these faults.
@@ -106,6 +114,10 @@ impl Cable {
 
     pub(crate) fn cut(&self) {
         self.is_cut.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn mend(&self) {
+        self.is_cut.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn fill_up(&self, stream: Option<Stream>) {
@@ -160,6 +172,10 @@ impl Ledger for Cable {
         self.reach()?.purge(stream, subject).await
     }
 
+    async fn barrier(&self, stream: Stream) -> Result<Revision> {
+        self.reach()?.barrier(stream).await
+    }
+
     async fn bounds(&self, stream: Stream) -> Result<Bounds> {
         self.reach()?.bounds(stream).await
     }
@@ -173,12 +189,14 @@ impl Ledger for Cable {
     }
 
     fn is_shared(&self) -> bool {
-        self.inner.is_shared()
+        self.is_shared
     }
 
     async fn close(&self) {
-        if let Ok(ledger) = self.reach() {
-            ledger.close().await;
+        match self.reach() {
+            Ok(ledger) if !self.is_shared => ledger.close().await,
+            // The others go on.
+            _ => self.cut(),
         }
     }
 }

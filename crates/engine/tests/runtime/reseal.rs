@@ -5,7 +5,7 @@ use std::{collections::HashSet, fs, path::Path, sync::Arc};
 use claviger_core::{Bounds, Revision, Role, Scope, SecretValue};
 use claviger_crypto::{Keyring, MasterKey};
 use claviger_engine::{
-    Engine, Error, Parts, Reseal, WallClock,
+    Engine, Error, Names, Parts, Reseal, WallClock,
     access::NewApiKey,
     runtime::{Known, Made, Retryable, RunDetail, RunFilter, Status},
     vault::{SetSecret, Short},
@@ -42,6 +42,7 @@ async fn open(ledger: Arc<SqliteLedger>, index: Arc<MemoryIndex>, hex: &str) -> 
         index: index.clone(),
         master: key(hex),
         clock: Arc::new(WallClock),
+        names: Names::Plain,
     };
     Ok(World { engine: Engine::open(parts).await?, ledger, cable, index })
 }

@@ -8,7 +8,7 @@ use claviger_core::{
 };
 use claviger_crypto::MasterKey;
 use claviger_engine::{
-    Engine, Parts, WallClock,
+    Clock, Engine, Names, Parts, WallClock,
     events::NewEvent,
     runtime::{
         Ack, CancelReason, Connection, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, Job, Json, Made,
@@ -16,7 +16,7 @@ use claviger_engine::{
     },
     vault::{SetSecret, Short},
 };
-use claviger_store::{Ledger, MemoryIndex, MemoryLedger, MemoryQueue};
+use claviger_store::{Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Queue};
 
 use crate::cable::Cable;
 use serde_json::value::RawValue;
@@ -25,7 +25,10 @@ use tokio::sync::mpsc::UnboundedReceiver;
 pub(crate) const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 /// Long enough for anything that happens at all; waited out only when a test fails.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(100);
+
+/// How often something is asked for that tells of itself to nobody.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 pub(crate) struct World {
     pub(crate) ledger: Arc<dyn Ledger>,
@@ -76,7 +79,20 @@ impl World {
 
     async fn with(ledger: Arc<dyn Ledger>, index: Arc<MemoryIndex>) -> World {
         let cable = Arc::new(Cable::new(ledger.clone()));
-        World { engine: open(cable.clone(), index.clone()).await, ledger, cable, index }
+        let queue = Arc::new(MemoryQueue::new());
+        World { engine: open(cable.clone(), queue, index.clone(), Arc::new(WallClock)).await, ledger, cable, index }
+    }
+
+    /// One of several engines on the same store.
+    pub(crate) async fn node(ledger: Arc<dyn Ledger>, queue: Arc<dyn Queue>, clock: Arc<dyn Clock>) -> World {
+        let (cable, index) = (Arc::new(Cable::of_many(ledger.clone())), Arc::new(MemoryIndex::new()));
+        World { engine: open(cable.clone(), queue, index.clone(), clock).await, ledger, cable, index }
+    }
+
+    /// It dies: it reaches the store no more, and nothing is given back.
+    pub(crate) fn die(self) {
+        self.cable.cut();
+        drop(self.engine);
     }
 
     /// What a crash and a restart leave: the store, and nothing else. The old engine reaches it no more.
@@ -134,7 +150,7 @@ impl World {
                 {
                     return run;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         })
         .await
@@ -147,18 +163,17 @@ impl World {
                 if let Some(run) = self.runs_of(event).await.into_iter().find(|run| run.info.status == status) {
                     return run;
                 }
-                tokio::task::yield_now().await;
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         })
         .await
     }
 }
 
-async fn open(ledger: Arc<dyn Ledger>, index: Arc<MemoryIndex>) -> Engine {
+async fn open(ledger: Arc<Cable>, queue: Arc<dyn Queue>, index: Arc<MemoryIndex>, clock: Arc<dyn Clock>) -> Engine {
     let mut hex = KEY.as_bytes().to_vec();
     let master = MasterKey::from_hex(&mut hex).unwrap();
-    let queue = Arc::new(MemoryQueue::new());
-    Engine::open(Parts { ledger, queue, index, master, clock: Arc::new(WallClock) }).await.unwrap()
+    Engine::open(Parts { ledger, queue, index, master, clock, names: Names::Plain }).await.unwrap()
 }
 
 pub(crate) struct Worker {

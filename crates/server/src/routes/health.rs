@@ -2,6 +2,7 @@
 
 use axum::{Json, extract::State};
 use claviger_api::{Health, Ready};
+use claviger_core::ErrorKind;
 use http::StatusCode;
 
 use crate::{MasterKeyOrigin, app::App};
@@ -15,24 +16,34 @@ pub(crate) async fn health() -> Json<Health> {
 /// Whether the server takes requests, and what its operator should know.
 #[utoipa::path(
     get, path = "/readyz", tag = "server", security(()),
-    responses((status = 200, body = Ready), (status = 503, description = "The server is stopping", body = Ready)),
+    responses(
+        (status = 200, body = Ready),
+        (status = 503, description = "The server is stopping, or its store cannot be reached", body = Ready),
+    ),
 )]
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
-    let (status, word) = match app.stop.is_cancelled() {
-        false => (StatusCode::OK, "ready"),
-        true => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+    let trouble = app.engine.store_trouble();
+    let is_cut_off = trouble.as_ref().is_some_and(|error| error.kind() == ErrorKind::Unavailable);
+    let (status, word) = match (app.stop.is_cancelled(), is_cut_off) {
+        (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+        (false, false) => (StatusCode::OK, "ready"),
     };
     let master_key = match app.options.master_key {
         MasterKeyOrigin::Configured => "configured",
         MasterKeyOrigin::Development => "development",
     };
     // A full disk makes nobody unready: reads, and jobs without secrets, go on. It is said all the same.
-    let trouble = app.engine.store_trouble().map(|error| format!("the last write failed: {error}"));
+    let trouble = trouble.map(|error| match is_cut_off {
+        true => error.to_string(),
+        false => format!("the last write failed: {error}"),
+    });
     let ready = Ready {
         status: word.to_owned(),
         master_key: master_key.to_owned(),
         warnings: app.options.warnings.iter().cloned().chain(trouble).collect(),
         store: app.options.store.to_owned(),
+        durability: app.options.durability.clone(),
     };
     (status, Json(ready))
 }

@@ -6,8 +6,8 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use claviger_api::{DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
-use claviger_core::{Revision, Scope, SecretValue, secret::Action};
+use claviger_api::{Consistency, DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
+use claviger_core::{Caller, Revision, Scope, SecretValue, secret::Action};
 use claviger_engine::vault::{self, SecretMetadata, Short};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
@@ -28,6 +28,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
         ("env" = String, Path, description = "An environment", example = "default"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 1000, description = "At most so many; 100 when left out"),
         ("after" = Option<String>, Query, description = "Go on after this name"),
+        ("consistency" = Option<Consistency>, Query, description = "How new the answer has to be"),
     ),
     responses((status = 200, body = SecretList)),
 )]
@@ -36,8 +37,9 @@ pub(crate) async fn list_secrets(
     InEnvironment { caller, environment }: InEnvironment,
     query: Query,
 ) -> Result<Json<SecretList>, Failure> {
-    let query = query.only(&["limit", "after"])?;
+    let query = query.only(&["limit", "after", "consistency"])?;
     let scope = Scope::environment(environment);
+    make_consistent(&app, &query, &caller, &scope).await?;
     let page = app.engine.vault().list(&caller, &scope, query.text("after")?, query.number("limit", LIMIT)?).await?;
     Ok(Json(SecretList { items: page.items.iter().map(show).collect(), next: page.next }))
 }
@@ -87,6 +89,7 @@ pub(crate) async fn set_secret(
     params(
         ("env" = String, Path, description = "An environment", example = "default"),
         ("name" = String, Path, description = "The secret's name, percent-encoded", example = "STRIPE_KEY"),
+        ("consistency" = Option<Consistency>, Query, description = "How new the answer has to be"),
     ),
     responses((status = 200, body = Secret, headers(("ETag" = String, description = "The revision")))),
 )]
@@ -96,8 +99,9 @@ pub(crate) async fn get_secret(
     SecretInPath(name): SecretInPath,
     query: Query,
 ) -> Result<impl IntoResponse, Failure> {
-    query.only(&[])?;
-    let known = app.engine.vault().describe(&caller, &Scope::environment(environment), &name).await?;
+    let (query, scope) = (query.only(&["consistency"])?, Scope::environment(environment));
+    make_consistent(&app, &query, &caller, &scope).await?;
+    let known = app.engine.vault().describe(&caller, &scope, &name).await?;
     let versions = known.secret.versions.iter().map(|version| SecretVersion {
         version: version.number,
         created_at: instant(version.created_at),
@@ -132,6 +136,15 @@ pub(crate) async fn delete_secret(
         version: deleted.secret.latest,
         revision: deleted.revision.0,
     }))
+}
+
+/// Sees to it that a read that comes after this is as new as the query asks for.
+async fn make_consistent(app: &App, query: &Query, caller: &Caller, scope: &Scope) -> Result<(), Failure> {
+    let asked = query.one_of("consistency", Consistency::ALL.map(|known| (known.as_str(), known)))?;
+    match asked.unwrap_or_default() {
+        Consistency::Default => Ok(()),
+        Consistency::Strong => Ok(app.engine.vault().catch_up(caller, scope).await?),
+    }
 }
 
 /// The value and the description. The text is wiped when this returns.

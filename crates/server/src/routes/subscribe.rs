@@ -21,8 +21,6 @@ use super::show::instant;
 use crate::{app::App, caller::InEnvironment, failure::Failure, query::Query};
 
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// How soon an idle subscription ends whose API key was revoked.
-const LOOK_AT_KEY_EVERY: Duration = Duration::from_secs(1);
 
 /// Follows events.
 ///
@@ -61,15 +59,12 @@ pub(crate) async fn subscribe(
 
 /// The next frame; `None` when the server stops or the API key is no longer accepted.
 async fn next(subscription: &mut Subscription, stop: &CancellationToken) -> Option<Frame> {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return None,
-            frame = subscription.next() => return frame,
-            () = tokio::time::sleep(LOOK_AT_KEY_EVERY) => {}
-        }
-        if !subscription.is_accepted() {
-            return None;
-        }
+    // An idle one is ended too.
+    let ended = subscription.ended();
+    tokio::select! {
+        () = stop.cancelled() => None,
+        () = ended => None,
+        frame = subscription.next() => frame,
     }
 }
 

@@ -27,8 +27,6 @@ const HELLO_WITHIN: Duration = Duration::from_secs(10);
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
 /// Answers of the session itself that may wait to be written.
 const MOST_REPLIES: usize = 256;
-/// How soon a worker is disconnected whose API key was revoked.
-const LOOK_AT_KEY_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the server ends a connection: a frame `error`, if there is something to say, and a close code.
 #[derive(Debug)]
@@ -93,7 +91,7 @@ pub(crate) async fn run(socket: WebSocket, app: App, caller: Caller) {
                     Stopped::Gone => Closing::GONE,
                     Stopped::Drained => Closing::STOPPING,
                 },
-                () = revoked(&app, &caller) => Closing::from(Error::UnknownApiKey),
+                () = app.engine.access().ended(&caller) => Closing::from(Error::UnknownApiKey),
             };
             tracing::info!(session = connection.session(), close_code = closing.close_code, "a worker disconnected");
             closing
@@ -124,13 +122,6 @@ async fn register(
     };
     let (connection, jobs) = app.engine.runtime().connect(caller.clone(), registration).await?;
     Ok((connection, jobs, registered))
-}
-
-/// Is over when the caller's API key is no longer accepted.
-async fn revoked(app: &App, caller: &Caller) {
-    while app.engine.access().is_accepted(caller) {
-        tokio::time::sleep(LOOK_AT_KEY_EVERY).await;
-    }
 }
 
 /// Two and a half heartbeats: one may be lost, and the next be late.

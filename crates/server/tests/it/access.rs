@@ -277,6 +277,7 @@ async fn readiness_tells_the_operator_what_to_know() {
     let house = House::open().await;
     let ready = house.nobody().get("/readyz").await.json();
     let expected = json!({"status": "ready", "masterKey": "development", "store": "sqlite",
+        "durability": {"level": "durable", "replicas": 1, "storage": "file", "synced": "always"},
         "warnings": ["the master key lies beside the data"]});
     assert_eq!(ready, expected);
     assert_eq!(house.nobody().get("/healthz").await.json(), json!({"status": "ok"}));

@@ -88,6 +88,22 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
+async fn a_strong_read_answers_like_any_other() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    admin.put(&format!("{SECRETS}/A"), &json!({"value": "some-value"})).await;
+    for consistency in ["default", "strong"] {
+        for path in [SECRETS.to_owned(), format!("{SECRETS}/A")] {
+            let (plain, asked) =
+                (admin.get(&path).await, admin.get(&format!("{path}?consistency={consistency}")).await);
+            assert_eq!((asked.status, asked.json()), (200, plain.json()), "{path} {consistency}");
+        }
+    }
+    let missing = admin.get(&format!("{SECRETS}/B?consistency=strong")).await;
+    assert_eq!((missing.status, missing.code()), (404, "secret_not_found".to_owned()));
+}
+
+#[tokio::test]
 async fn short_values_and_masks_are_refused_and_short_ones_can_be_accepted() {
     let house = House::open().await;
     let admin = house.admin().await;

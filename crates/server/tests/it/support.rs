@@ -2,10 +2,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use claviger_api::Durability;
 use claviger_core::{Bounds, Role};
 use claviger_crypto::MasterKey;
 use claviger_engine::{
-    Engine, Parts, WallClock,
+    Engine, Names, Parts, WallClock,
     access::{NewApiKey, system_caller},
 };
 use claviger_server::{MasterKeyOrigin, Options, Server};
@@ -44,6 +45,7 @@ impl House {
             index: Arc::new(index),
             master: MasterKey::generate(),
             clock: Arc::new(WallClock),
+            names: Names::Plain,
         };
         let engine = Arc::new(Engine::open(parts).await.unwrap());
         let options = Options {
@@ -52,6 +54,12 @@ impl House {
             master_key: MasterKeyOrigin::Development,
             warnings: vec!["the master key lies beside the data".to_owned()],
             store: "sqlite",
+            durability: Durability {
+                level: "durable".to_owned(),
+                replicas: 1,
+                storage: "file".to_owned(),
+                synced: "always".to_owned(),
+            },
         };
         let server = Server::bind(engine.clone(), options).await.unwrap();
         let address = server.local_addr();

@@ -15,7 +15,7 @@ use claviger_core::{
 };
 use claviger_crypto::MasterKey;
 use claviger_engine::{
-    Clock, Engine, Error, Parts,
+    Clock, Engine, Error, Names, Parts,
     access::{NewApiKey, system_caller},
     events::{Cursor, Emitted, Event, Frame, GapReason, NewEvent, Subscription},
     vault::{SetSecret, Short},
@@ -83,6 +83,10 @@ impl Ledger for Lasting {
         self.0.purge(stream, subject).await
     }
 
+    async fn barrier(&self, stream: Stream) -> Result<Revision> {
+        self.0.barrier(stream).await
+    }
+
     async fn bounds(&self, stream: Stream) -> Result<claviger_store::Bounds> {
         self.0.bounds(stream).await
     }
@@ -148,6 +152,7 @@ impl Rig {
             index: self.index.clone(),
             master: MasterKey::from_hex(&mut self.master.clone().into_bytes()).unwrap(),
             clock: self.clock.clone(),
+            names: Names::Plain,
         };
         Engine::open(parts).await.unwrap()
     }
