@@ -50,7 +50,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a server for development: makes the keys that it needs
-    #[command(after_help = "\
+    #[command(mut_arg("nats", |nats| nats.hide(true)), mut_arg("nats_creds", |creds| creds.hide(true)), after_help = "\
 Makes a development key when no master key is set, and the API keys `admin.key` and `runtime.key` in the data directory.
 
 Examples:
@@ -68,6 +68,7 @@ Examples:
   claviger apikey bootstrap --data /var/lib/claviger     # once
   claviger start --data /var/lib/claviger
   claviger start --config config.toml --listen 127.0.0.1:9000
+  claviger start --nats nats://a:4222,b:4222,c:4222      # on NATS JetStream, where any number of servers may use it
   CLAVIGER_SERVER__LISTEN=127.0.0.1:9000 claviger start")]
     Start(ServeArgs),
     /// Set, list, describe and delete secrets

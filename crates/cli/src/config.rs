@@ -1,8 +1,10 @@
 //! The server's settings: defaults, then `config.toml`, then variables, then flags. Every problem is reported, with where
 //! it comes from.
 
+mod endpoint;
 mod file;
 mod key;
+mod nats;
 mod problems;
 
 use std::{
@@ -16,11 +18,14 @@ use std::{
 
 use clap::Args;
 
+use self::key::NATS_CREDENTIALS;
 pub(crate) use self::{
-    key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, SQLITE_PATH, Value},
+    endpoint::Endpoint,
+    key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, NATS_SERVERS, SQLITE_PATH, Value},
+    nats::Nats,
     problems::Problems,
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, traces};
 
 /// The flags that override a setting. Their values are read together with all others.
 #[derive(Args, Clone, Debug, Default)]
@@ -40,9 +45,45 @@ pub(crate) struct ConfigArgs {
     /// The database [default: claviger.db in the data directory]
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     sqlite_path: Option<OsString>,
+    /// NATS servers to keep everything on instead of SQLite, separated by commas: `nats://a:4222,b:4222`
+    #[arg(long, value_name = "SERVERS", help_heading = "Configuration")]
+    nats: Option<Servers>,
+    /// A file with NATS credentials: a JWT and its seed
+    #[arg(long, value_name = "FILE", help_heading = "Configuration")]
+    nats_creds: Option<OsString>,
     /// A file with the master key, 64 hexadecimal digits
     #[arg(long, value_name = "FILE", help_heading = "Configuration")]
     master_key_file: Option<OsString>,
+}
+
+/// Servers as they were given; a password may stand among them.
+#[derive(Clone)]
+struct Servers(OsString);
+
+impl From<OsString> for Servers {
+    fn from(text: OsString) -> Servers {
+        Servers(text)
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Servers")
+    }
+}
+
+impl ConfigArgs {
+    /// Overwrites a password among the arguments where the system shows it to others. To be called as early as possible.
+    pub(crate) fn hide_passwords(&self) {
+        if let Some(Servers(servers)) = &self.nats
+            && servers.as_encoded_bytes().contains(&b'@')
+        {
+            traces::overwrite_argument(servers);
+            let mut joined = OsString::from("--nats=");
+            joined.push(servers);
+            traces::overwrite_argument(&joined);
+        }
+    }
 }
 
 /// Where a setting comes from.
@@ -94,7 +135,9 @@ impl Config {
         }
         settings.extend(variables(env::vars_os(), &mut problems));
         settings.extend(given_flags(flags, &mut problems));
-        (Config(settings), problems)
+        let config = Config(settings);
+        nats::check(&config, &mut problems);
+        (config, problems)
     }
 
     /// The setting of a key, if it has one.
@@ -177,6 +220,8 @@ fn given_flags(flags: &ConfigArgs, problems: &mut Problems) -> Vec<(&'static str
         (&DATA, flags.data.clone()),
         (&CORS_ORIGINS, origins),
         (&SQLITE_PATH, flags.sqlite_path.clone()),
+        (&NATS_SERVERS, flags.nats.clone().map(|servers| servers.0)),
+        (&NATS_CREDENTIALS, flags.nats_creds.clone()),
         (&MASTER_KEY_FILE, flags.master_key_file.clone()),
     ];
     let read = given.into_iter().filter_map(|(key, text)| Some((key, text?)));

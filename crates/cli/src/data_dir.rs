@@ -2,9 +2,9 @@
 
 use std::{
     fmt,
-    fs::{self, DirBuilder, Permissions},
+    fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError},
     io,
-    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -15,6 +15,15 @@ use crate::{
     failure::{Exit, Failure},
     private_file,
 };
+
+/// Held by the process that uses the directory.
+const LOCK: &str = "server.lock";
+
+/// The right to use a data directory, until dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
 
 /// The data directory, checked.
 #[derive(Clone, Debug)]
@@ -31,12 +40,7 @@ impl DataDir {
     /// `data_directory_mode` when others have access to it or to a file of ours in it; `data_directory_read_only` when it
     /// cannot be made or written, `store_full` when there is no room for that.
     pub(crate) fn open(path: &Path) -> Result<DataDir, Failure> {
-        let unwritable = |error: io::Error| {
-            let message = format!("the data directory `{}` cannot be written: {}", path.display(), reason(&error));
-            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-            let code = if is_full { "store_full" } else { "data_directory_read_only" };
-            Failure::new(Exit::Other, code, message).hint("choose another with `--data DIR`")
-        };
+        let unwritable = |error: io::Error| unwritable(path, &error);
         if !path.is_dir() {
             make(path).map_err(unwritable)?;
         }
@@ -48,6 +52,25 @@ impl DataDir {
             private_file::write(&ignore, b"*\n").map_err(unwritable)?;
         }
         Ok(DataDir { absolute, shown: path.to_owned() })
+    }
+
+    /// Takes the directory for this process alone. The kernel gives it back when the process dies.
+    ///
+    /// # Errors
+    /// `store_in_use` while another process has it, and what the system says.
+    pub(crate) fn lock(&self) -> Result<Lock, Failure> {
+        let failed = |error: io::Error| unwritable(&self.shown, &error);
+        let path = self.file(LOCK);
+        let mut options = OpenOptions::new();
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path).map_err(failed)?;
+        // The umask may have taken the owner's bits away.
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(claviger_store::Error::InUse.into()),
+            Err(TryLockError::Error(error)) => Err(failed(error)),
+        }
     }
 
     /// The absolute path.
@@ -64,6 +87,13 @@ impl DataDir {
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.absolute.join(name)
     }
+}
+
+fn unwritable(shown: &Path, error: &io::Error) -> Failure {
+    let message = format!("the data directory `{}` cannot be written: {}", shown.display(), reason(error));
+    let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+    let code = if is_full { "store_full" } else { "data_directory_read_only" };
+    Failure::new(Exit::Other, code, message).hint("choose another with `--data DIR`")
 }
 
 fn make(path: &Path) -> io::Result<()> {

@@ -144,6 +144,12 @@ impl From<claviger_engine::Error> for Failure {
             "store_in_use" => {
                 failure.hint("another server runs on this data directory; choose another with `--data DIR`")
             }
+            "admin_key_exists" => failure.hint("use it, or wait until it has expired"),
+            "records_lost" => failure
+                .hint("restore the stream to a state that has them; until then nothing that may be missing is served")
+                .hint(
+                    "or accept the loss: stop the server, delete `index.db` in its data directory, and start it again",
+                ),
             "wrong_master_key" => failure.hint("nothing was changed; find the key with the expected fingerprint"),
             _ => failure,
         }

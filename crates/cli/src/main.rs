@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::Command,
-    commands::{api_key::ApiKeyCommand, secret::SecretCommand},
+    commands::{api_key::ApiKeyCommand, config_file::ConfigFileCommand, secret::SecretCommand},
     failure::{Exit, Failure},
     serve::Mode,
 };
@@ -36,12 +36,21 @@ fn main() -> ExitCode {
             return ExitCode::from(u8::try_from(message.exit_code()).unwrap_or(Exit::Usage as u8));
         }
     };
-    if let Command::Secret(SecretCommand::Set(set)) = &cli.command {
-        set.hide_value();
-    }
+    hide_arguments(&cli.command);
     match run(cli.command, master_key) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
+    }
+}
+
+/// Overwrites what others should not see among the arguments.
+fn hide_arguments(command: &Command) {
+    match command {
+        Command::Secret(SecretCommand::Set(set)) => set.hide_value(),
+        Command::Dev(arguments) | Command::Start(arguments) => arguments.config.hide_passwords(),
+        Command::Apikey(ApiKeyCommand::Bootstrap(arguments)) => arguments.config.hide_passwords(),
+        Command::ConfigFile(ConfigFileCommand::Show(arguments)) => arguments.config.hide_passwords(),
+        _ => {}
     }
 }
 

@@ -11,7 +11,7 @@ mod store;
 use std::{net::SocketAddr, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use claviger_server::{MasterKeyOrigin, Options, Server};
+use claviger_server::{Options, Server};
 use zeroize::Zeroizing;
 
 pub(crate) use self::bootstrap::{BootstrapArgs, run as bootstrap};
@@ -21,7 +21,7 @@ use self::{
     store::{Opened, Store},
 };
 use crate::{
-    config::{Config, ConfigArgs, Origin},
+    config::{Config, ConfigArgs, Endpoint, NATS_SERVERS, Origin, Problems},
     data_dir::DataDir,
     failure::{Exit, Failure},
     master_key,
@@ -31,7 +31,7 @@ use crate::{
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(crate) config: ConfigArgs,
     /// Serve beyond this machine with a development key, which lies beside the data
     #[arg(long)]
     allow_dev_key: bool,
@@ -71,10 +71,14 @@ pub(crate) fn run(mode: Mode, arguments: &ServeArgs, key: Option<Zeroizing<Vec<u
     if let Err(what) = log::check(&arguments.log) {
         problems.add(Origin::Flag("--log or CLAVIGER_LOG"), what);
     }
-    let key = problems.finish(master_key::find(key, &config))?;
-    if key.is_none() && !arguments.allow_dev_key {
-        refuse_exposed(config.listen())?;
+    if mode == Mode::Dev {
+        refuse_nats(&config, &mut problems);
     }
+    let key = problems.finish(master_key::find(key, &config))?;
+    if key.is_none() {
+        refuse_without_key(&config, arguments)?;
+    }
+    warn_of_passwords(&config);
     let log = Log::start(&arguments.log, arguments.log_format);
     if !hardening.is_complete() {
         tracing::warn!(?hardening, "this system does not permit to keep keys out of dumps completely");
@@ -82,7 +86,7 @@ pub(crate) fn run(mode: Mode, arguments: &ServeArgs, key: Option<Zeroizing<Vec<u
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::plain(Exit::Other, error.to_string()))?;
     let outcome = runtime.block_on(async {
         let data = DataDir::open(config.data())?;
-        let opened = Store::open(&config, data.clone())?.into_engine(key).await?;
+        let opened = Store::open(&config, &data, key).await?.into_engine().await?;
         log.redact_with(opened.engine.live());
         serve(mode, &config, &data, opened).await
     });
@@ -96,14 +100,15 @@ async fn serve(mode: Mode, config: &Config, data: &DataDir, opened: Opened) -> R
     let options = Options {
         listen: config.listen(),
         cors_origins: config.cors_origins(),
-        master_key: opened.origin,
-        warnings: opened.warnings,
-        store: "sqlite",
+        master_key: opened.facts.master_key,
+        warnings: opened.facts.warnings.clone(),
+        store: opened.facts.name,
+        durability: opened.facts.durability.clone(),
     };
     for warning in &options.warnings {
         tracing::warn!("{warning}");
     }
-    let engine = opened.engine;
+    let engine = opened.engine.clone();
     let server = match Server::bind(engine.clone(), options).await {
         Ok(server) => server,
         Err(error) => {
@@ -117,7 +122,7 @@ async fn serve(mode: Mode, config: &Config, data: &DataDir, opened: Opened) -> R
             dev_keys::write(&engine, data).await?;
             introduction::say(data, server.local_addr());
         }
-        Mode::Start => bootstrap::hint(&engine, data).await?,
+        Mode::Start => bootstrap::hint(&engine, config, data).await?,
     }
     say(format_args!("claviger ready api={api} data={}", data.path().display()));
     run_until_stopped(server, engine, signals).await
@@ -139,6 +144,31 @@ async fn run_until_stopped(
     }
 }
 
+/// Development is on one machine, with keys beside the data.
+fn refuse_nats(config: &Config, problems: &mut Problems) {
+    if let Some(setting) = config.setting(&NATS_SERVERS) {
+        let what = "`claviger dev` keeps everything in its data directory; `claviger start` serves a store on NATS";
+        problems.add(setting.origin.clone(), format_args!("`{}`: {what}", NATS_SERVERS.path));
+    }
+}
+
+fn refuse_without_key(config: &Config, arguments: &ServeArgs) -> Result<(), Failure> {
+    match config.nats() {
+        Some(_) => Err(store::no_master_key(store::NATS_NEEDS_KEY)),
+        None if arguments.allow_dev_key => Ok(()),
+        None => refuse_exposed(config.listen()),
+    }
+}
+
+/// They were overwritten as early as possible, and yet others could see them for a moment.
+fn warn_of_passwords(config: &Config) {
+    let is_flag = config.setting(&NATS_SERVERS).is_some_and(|setting| matches!(setting.origin, Origin::Flag(_)));
+    if is_flag && config.nats().is_some_and(|nats| nats.servers.iter().any(Endpoint::has_login)) {
+        say("warning: a login among the arguments can be seen by other users and stays in the shell's history");
+        say(format_args!("hint: give the addresses with {}, or in a file with `--config`", NATS_SERVERS.variable()));
+    }
+}
+
 /// A development key lies beside the data: it must not guard what others can reach.
 fn refuse_exposed(listen: SocketAddr) -> Result<(), Failure> {
     if listen.ip().is_loopback() {
@@ -154,12 +184,4 @@ fn not_bound(error: &claviger_server::Error) -> Failure {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     let reason = source.map(|source| format!(": {}", crate::config::reason(source))).unwrap_or_default();
     Failure::plain(Exit::Other, format!("{error}{reason}")).hint("`--listen 127.0.0.1:0` picks a free port")
-}
-
-/// The warning for whoever runs with a development key.
-fn development_warning(origin: MasterKeyOrigin) -> Option<String> {
-    (origin == MasterKeyOrigin::Development).then(|| {
-        "no master key is set: a development key lies beside the data, and whoever has the directory has the secrets"
-            .to_owned()
-    })
 }

@@ -43,13 +43,15 @@ Examples:
     /// Revoke an API key: it is refused from now on
     #[command(after_help = "Examples:\n  claviger apikey revoke k7wq2mxa")]
     Revoke(RevokeArgs),
-    /// Make the first admin key of a store, while no server runs on it
+    /// Make the first admin key of a store; on SQLite while no server runs on it
     #[command(after_help = "\
-Needs the master key, like `claviger start`. Makes none while there is an admin key that is still accepted.
+Needs the master key, like `claviger start`. Makes none while there is an admin key that is still accepted. On NATS the \
+servers may go on meanwhile.
 
 Examples:
   export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data /srv/claviger)
-  claviger apikey bootstrap --config config.toml --ttl 1h")]
+  claviger apikey bootstrap --config config.toml --ttl 1h
+  claviger apikey bootstrap --nats nats://127.0.0.1:4222")]
     Bootstrap(BootstrapArgs),
 }
 

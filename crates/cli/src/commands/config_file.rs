@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     args::OutputArgs,
-    config::{Config, ConfigArgs, KEYS, Key, Value},
+    config::{Config, ConfigArgs, Endpoint, KEYS, Key, SQLITE_PATH, Value},
     failure::Failure,
     master_key,
     output::{Output, table},
@@ -27,11 +27,20 @@ Defaults, then the file, then variables, then flags: the last one wins. Relative
   cors_origins = [\"https://app.example\"]    # --cors-origin
   [sqlite]
   path = \"claviger.db\"                      # --sqlite-path
+  [nats]                                    # instead of SQLite
+  servers = [\"nats://127.0.0.1:4222\"]       # --nats
+  credentials_file = \"node.creds\"           # --nats-creds
+  name = \"claviger\"                         # what the names of its streams begin with
+  replicas = 3                              # of streams that are made
+  require = \"durable\"                       # else warn only
+  monitor = [\"http://127.0.0.1:8222\"]       # of every NATS server: how it syncs
+  seal_names = true                         # for a new store
+  ca_file = \"ca.pem\"                        # and cert_file, key_file
   [vault]
   master_key_file = \"master.key\"            # --master-key-file
 
 The variable of a key is `CLAVIGER_SECTION__KEY`: CLAVIGER_SERVER__CORS_ORIGINS=https://a.example,https://b.example. \
-A master key that is given otherwise is shown as `vault.master_key`, the key itself never.
+A login in an address is not shown. A master key that is given otherwise is shown as `vault.master_key`, the key itself never.
 
 Examples:
   claviger config-file show --config config.toml
@@ -42,7 +51,7 @@ Examples:
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(crate) config: ConfigArgs,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -77,7 +86,8 @@ pub(crate) fn run(
 }
 
 fn shown(config: &Config, key: &Key) -> Option<Shown> {
-    if key.path == crate::config::SQLITE_PATH.path && config.setting(key).is_none() {
+    let is_default_file = key.path == SQLITE_PATH.path && config.setting(key).is_none() && config.nats().is_none();
+    if is_default_file {
         let value = Text::One(config.sqlite_path().display().to_string());
         return Some(Shown { value, origin: "default".to_owned() });
     }
@@ -86,6 +96,10 @@ fn shown(config: &Config, key: &Key) -> Option<Shown> {
         Value::Address(address) => Text::One(address.to_string()),
         Value::Origins(origins) => Text::Many(origins.clone()),
         Value::Path(path) => Text::One(path.display().to_string()),
+        Value::Endpoints(endpoints) => Text::Many(endpoints.iter().map(Endpoint::to_string).collect()),
+        Value::Text(text) => Text::One(text.clone()),
+        Value::Number(number) => Text::One(number.to_string()),
+        Value::Switch(on) => Text::One(on.to_string()),
     };
     Some(Shown { value, origin: setting.origin.to_string() })
 }

@@ -1,7 +1,7 @@
 //! `claviger secret`: set, list, get, delete. No answer has a value in it.
 
-use clap::{Args, Subcommand};
-use claviger_api::{DeletedSecret, Secret, SecretList, SetSecret};
+use clap::{Args, Subcommand, ValueEnum};
+use claviger_api::{self as api, DeletedSecret, Secret, SecretList, SetSecret};
 use claviger_core::SecretName;
 use reqwest::{
     Method,
@@ -69,6 +69,8 @@ pub(crate) struct SetArgs {
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
+    freshness: Freshness,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -77,7 +79,34 @@ pub(crate) struct GetArgs {
     /// Its name
     name: String,
     #[command(flatten)]
+    freshness: Freshness,
+    #[command(flatten)]
     connection: Connection,
+}
+
+#[derive(Args, Clone, Copy, Debug)]
+struct Freshness {
+    /// How new the answer has to be
+    #[arg(long, value_name = "CONSISTENCY", value_enum, default_value_t)]
+    consistency: Consistency,
+}
+
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Consistency {
+    /// What the server knows
+    #[default]
+    Default,
+    /// Everything that was acknowledged before, by whichever server of a cluster
+    Strong,
+}
+
+impl Freshness {
+    fn ask(self, call: Call<'_>) -> Call<'_> {
+        match self.consistency {
+            Consistency::Default => call,
+            Consistency::Strong => call.query("consistency", api::Consistency::Strong.as_str()),
+        }
+    }
 }
 
 #[derive(Args, Debug)]
@@ -132,7 +161,8 @@ async fn list(arguments: &ListArgs) -> Result<(), Failure> {
     let mut secrets = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let mut call = client.call_in(Method::GET, &["secrets"]).query("limit", "1000");
+        let call = client.call_in(Method::GET, &["secrets"]).query("limit", "1000");
+        let mut call = arguments.freshness.ask(call);
         if let Some(after) = &after {
             call = call.query("after", after);
         }
@@ -150,7 +180,8 @@ async fn list(arguments: &ListArgs) -> Result<(), Failure> {
 async fn get(arguments: &GetArgs) -> Result<(), Failure> {
     let name = name(&arguments.name)?;
     let client = Client::new(&arguments.connection)?;
-    let secret: Secret = client.call_in(Method::GET, &["secrets", name.as_str()]).send().await?;
+    let call = client.call_in(Method::GET, &["secrets", name.as_str()]);
+    let secret: Secret = arguments.freshness.ask(call).send().await?;
     Output::new(arguments.connection.output).item(&secret, describe)
 }
 

@@ -12,7 +12,7 @@ use toml::{
     de::{DeArray, DeString, DeTable, DeValue},
 };
 
-use super::{KEYS, Key, Origin, Setting, Value, problems::Problems, reason};
+use super::{KEYS, Key, Origin, Setting, Value, key::Form, problems::Problems, reason};
 
 /// Reads a file. What is wrong with it is added to the problems.
 pub(super) fn read(path: &Path, problems: &mut Problems) -> Vec<(&'static str, Setting)> {
@@ -62,12 +62,12 @@ impl Reader<'_> {
 
     fn key(&mut self, key: &Key, value: &Spanned<DeValue<'_>>) {
         let origin = self.origin(value.span());
-        let read = match value.get_ref() {
-            DeValue::String(text) if !key.is_list() => key.read(OsStr::new(text.as_ref())),
-            DeValue::Array(items) if key.is_list() => texts(items).and_then(|texts| key.read_list(&texts)),
-            other => {
-                Err(format!("is {}, not {}", kind(other), if key.is_list() { "a list of texts" } else { "a text" }))
-            }
+        let read = match (key.form(), value.get_ref()) {
+            (Form::Text, DeValue::String(text)) => key.read(OsStr::new(text.as_ref())),
+            (Form::List, DeValue::Array(items)) => texts(items).and_then(|texts| key.read_list(&texts)),
+            (Form::Number, DeValue::Integer(number)) => key.read(OsStr::new(&number.to_string())),
+            (Form::Switch, DeValue::Boolean(on)) => key.read(OsStr::new(if *on { "true" } else { "false" })),
+            (form, other) => Err(format!("is {}, not {}", kind(other), wanted(form))),
         };
         let read = read.map(|value| self.beside_file(value));
         self.settings.extend(self.problems.setting(key, read, origin));
@@ -100,6 +100,15 @@ fn is_section(name: &str) -> bool {
 fn texts(items: &DeArray<'_>) -> Result<Vec<String>, String> {
     let text = |item: &Spanned<DeValue<'_>>| item.get_ref().as_str().map(str::to_owned);
     items.iter().map(text).collect::<Option<_>>().ok_or_else(|| "has a member that is not a text".to_owned())
+}
+
+fn wanted(form: Form) -> &'static str {
+    match form {
+        Form::Text => "a text",
+        Form::List => "a list of texts",
+        Form::Number => "a number",
+        Form::Switch => "true or false",
+    }
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -14,6 +14,12 @@ impl Problems {
         self.0.push((origin, what.to_string()));
     }
 
+    /// Whether the value of this key is among them.
+    pub(super) fn has(&self, key: &Key) -> bool {
+        let start = format!("`{}`: ", key.path);
+        self.0.iter().any(|(_, what)| what.starts_with(&start))
+    }
+
     /// The setting, unless its value is wrong.
     pub(super) fn setting(
         &mut self,

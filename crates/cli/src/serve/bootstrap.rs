@@ -4,11 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use claviger_api::{ApiKey, CreatedApiKey, Instant, SecretText};
-use claviger_core::{Bounds, Role, Timestamp};
-use claviger_engine::{
-    Clock, Engine, WallClock,
-    access::{ApiKeyMetadata, NewApiKey, system_caller},
-};
+use claviger_core::Timestamp;
+use claviger_engine::{Engine, access::ApiKeyMetadata};
 use zeroize::Zeroizing;
 
 use super::store::Store;
@@ -26,7 +23,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(crate) struct BootstrapArgs {
     #[command(flatten)]
-    config: ConfigArgs,
+    pub(crate) config: ConfigArgs,
     /// How long the key is accepted
     #[arg(long, value_name = "DURATION", default_value = "24h", value_parser = duration)]
     ttl: Duration,
@@ -44,10 +41,9 @@ pub(crate) fn run(arguments: &BootstrapArgs, key: Option<Zeroizing<Vec<u8>>>) ->
     let key = problems.finish(master_key::find(key, &config))?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::plain(Exit::Other, error.to_string()))?;
     let created = runtime.block_on(async {
-        let data = DataDir::open(config.data())?;
-        let store = Store::open(&config, data).map_err(while_it_runs)?;
-        let opened = store.into_engine(key).await?;
-        for warning in &opened.warnings {
+        let store = Store::visit(&config, key).await.map_err(while_it_runs)?;
+        let opened = store.into_engine().await?;
+        for warning in &opened.facts.warnings {
             say(format_args!("warning: {warning}"));
         }
         let created = create(&opened.engine, arguments.ttl).await;
@@ -71,8 +67,14 @@ fn while_it_runs(failure: Failure) -> Failure {
 ///
 /// # Errors
 /// What the engine says.
-pub(super) async fn hint(engine: &Engine, data: &DataDir) -> Result<(), Failure> {
-    if accepted_admin(engine).await?.is_none() {
+pub(super) async fn hint(engine: &Engine, config: &Config, data: &DataDir) -> Result<(), Failure> {
+    if engine.access().accepted_admin().is_some() {
+        return Ok(());
+    }
+    if config.nats().is_some() {
+        say("hint: no admin key is accepted here. Make one, with the same configuration and master key:");
+        say("hint: export CLAVIGER_API_KEY=$(claviger apikey bootstrap)");
+    } else {
         let data = data.path().display();
         say("hint: no admin key is accepted here. Stop this server, make one, and start again:");
         say(format_args!("hint: export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data {data})"));
@@ -81,29 +83,8 @@ pub(super) async fn hint(engine: &Engine, data: &DataDir) -> Result<(), Failure>
 }
 
 async fn create(engine: &Engine, ttl: Duration) -> Result<CreatedApiKey, Failure> {
-    // Nobody else has the store open, so nobody makes one in between.
-    if let Some(known) = accepted_admin(engine).await? {
-        let message = format!("there is an admin key already, `{}`", known.id);
-        return Err(Failure::plain(Exit::Conflict, message).hint("use it, or wait until it has expired"));
-    }
-    let new = NewApiKey {
-        role: Role::Admin,
-        environment: None,
-        description: Some("made by `claviger apikey bootstrap`".to_owned()),
-        bounds: Bounds::default(),
-        ttl: Some(ttl),
-    };
-    let (info, key) = engine.access().create_api_key(&system_caller(), new).await?;
+    let (info, key) = engine.access().bootstrap(ttl).await?;
     Ok(CreatedApiKey { api_key: wire(info), key: SecretText::new(key) })
-}
-
-/// An admin key that is neither revoked nor expired. One that is cannot be used to make another, so it does not count.
-async fn accepted_admin(engine: &Engine) -> Result<Option<ApiKeyMetadata>, Failure> {
-    let now = WallClock.now();
-    let keys = engine.access().list_api_keys(&system_caller()).await?;
-    Ok(keys
-        .into_iter()
-        .find(|key| key.role == Role::Admin && key.revoked_at.is_none() && key.expires_at.is_none_or(|at| at > now)))
 }
 
 fn wire(info: ApiKeyMetadata) -> ApiKey {

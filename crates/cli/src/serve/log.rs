@@ -29,7 +29,8 @@ pub(super) struct Log {
 impl Log {
     /// Starts it for the whole process, with a filter that was checked.
     pub(super) fn start(filter: &str, format: LogFormat) -> Log {
-        let filter = EnvFilter::new(filter);
+        // The NATS client tells of every attempt to connect; the store says what matters of it.
+        let filter = EnvFilter::new(format!("async_nats=off,{filter}"));
         let live = Arc::new(OnceLock::new());
         let writer = RedactingWriter { live: live.clone() };
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(styles_stderr());

@@ -1,85 +1,102 @@
-//! Opens the store of a data directory and the engine on it.
+//! Opens the store that the configuration names, and the engine on it.
+
+mod durability;
+mod monitoring;
+mod nats;
+mod sqlite;
 
 use std::sync::Arc;
 
+use claviger_api::Durability;
 use claviger_crypto::MasterKey;
-use claviger_engine::{Engine, Parts, WallClock};
+use claviger_engine::{Engine, Names, Parts, WallClock};
 use claviger_server::MasterKeyOrigin;
-use claviger_store::{Index, Ledger, MemoryQueue, SqliteIndex, SqliteLedger, SqliteOptions, Stream};
+use claviger_store::{Index, Ledger, Queue};
 
-use super::{development_warning, renewal::leave_development};
 use crate::{
     config::Config,
-    data_dir::DataDir,
+    data_dir::{DataDir, Lock},
     failure::{Exit, Failure},
-    master_key::DevelopmentKey,
 };
 
 const GIVE_IT: &str = "give it with CLAVIGER_MASTER_KEY, CLAVIGER_MASTER_KEY_FILE or `--master-key-file`";
 
-/// The store of a data directory, held by this process alone.
+/// A development key would lie beside one server's index, and no other server could open anything.
+pub(super) const NATS_NEEDS_KEY: &str =
+    "a store on NATS needs a master key, the same for every server, and none is given";
+
+/// An open store, with the key that it is to be opened with.
 pub(super) struct Store {
-    data: DataDir,
-    ledger: Arc<SqliteLedger>,
+    ledger: Arc<dyn Ledger>,
+    queue: Arc<dyn Queue>,
     index: Arc<dyn Index>,
+    master: MasterKey,
+    names: Names,
+    facts: Facts,
+    lock: Option<Lock>,
+}
+
+/// What people should know of a store.
+pub(super) struct Facts {
+    /// The backend.
+    pub(super) name: &'static str,
+    pub(super) master_key: MasterKeyOrigin,
+    pub(super) durability: Durability,
+    pub(super) warnings: Vec<String>,
 }
 
 /// A running engine.
 pub(super) struct Opened {
     pub(super) engine: Arc<Engine>,
-    /// Where its master key is from.
-    pub(super) origin: MasterKeyOrigin,
-    /// What the operator should know.
-    pub(super) warnings: Vec<String>,
+    pub(super) facts: Facts,
+    /// The data directory is this process's until this is dropped.
+    _lock: Option<Lock>,
 }
 
 impl Store {
-    /// Opens it, or makes it.
+    /// Opens the store for a server: its index is in the data directory, which no other server may use.
     ///
     /// # Errors
-    /// `store_in_use` while another process has it, and what the store says.
-    pub(super) fn open(config: &Config, data: DataDir) -> Result<Store, Failure> {
-        let ledger = SqliteLedger::open(SqliteOptions::new(config.sqlite_path()))?;
-        let index = SqliteIndex::open(data.file("index.db"), ledger.incarnation())?;
-        Ok(Store { data, ledger: Arc::new(ledger), index: Arc::new(index) })
+    /// `store_in_use`, `no_master_key`, and what the store says.
+    pub(super) async fn open(config: &Config, data: &DataDir, key: Option<MasterKey>) -> Result<Store, Failure> {
+        match config.nats() {
+            None => sqlite::open(config, data, key).await,
+            Some(nats) => nats::open(&nats, data, key).await,
+        }
     }
 
-    /// Opens the keyring with the master key, or with the development key when none was given, and starts the engine.
+    /// Opens the store for a command that ends soon. On NATS it needs no directory, and disturbs no server.
     ///
     /// # Errors
-    /// `no_master_key`, `wrong_master_key`, and what the engine says.
-    pub(super) async fn into_engine(self, given: Option<MasterKey>) -> Result<Opened, Failure> {
-        let development = DevelopmentKey::of(&self.data);
-        let mut warnings = Vec::new();
-        let (master, origin) = match given {
-            Some(master) => {
-                warnings.extend(leave_development(&self.ledger, &development, &master).await?);
-                (master, MasterKeyOrigin::Configured)
-            }
-            None => (self.development_key(&development).await?, MasterKeyOrigin::Development),
-        };
-        warnings.extend(development_warning(origin));
+    /// As [`Store::open`].
+    pub(super) async fn visit(config: &Config, key: Option<MasterKey>) -> Result<Store, Failure> {
+        match config.nats() {
+            None => sqlite::open(config, &DataDir::open(config.data())?, key).await,
+            Some(nats) => nats::visit(&nats, key).await,
+        }
+    }
+
+    /// Opens the keyring and starts the engine.
+    ///
+    /// # Errors
+    /// `wrong_master_key`, and what the engine says.
+    pub(super) async fn into_engine(self) -> Result<Opened, Failure> {
         let parts = Parts {
             ledger: self.ledger,
-            queue: Arc::new(MemoryQueue::new()),
+            queue: self.queue,
             index: self.index,
-            master,
+            master: self.master,
             clock: Arc::new(WallClock),
+            names: self.names,
         };
-        let engine = Arc::new(Engine::open(parts).await.map_err(|error| not_opened(error, origin))?);
-        Ok(Opened { engine, origin, warnings })
+        let engine = Engine::open(parts).await.map_err(|error| not_opened(error, self.facts.master_key))?;
+        Ok(Opened { engine: Arc::new(engine), facts: self.facts, _lock: self.lock })
     }
+}
 
-    async fn development_key(&self, development: &DevelopmentKey) -> Result<MasterKey, Failure> {
-        if let Some(key) = development.read()? {
-            return Ok(key);
-        }
-        if self.ledger.bounds(Stream::Keyring).await?.last.0 > 0 {
-            let message = "the store was made with a master key, and none is given";
-            return Err(Failure::new(Exit::NoKey, "no_master_key", message).hint(GIVE_IT));
-        }
-        development.create()
-    }
+/// There is no key for a store that needs one.
+pub(super) fn no_master_key(message: &str) -> Failure {
+    Failure::new(Exit::NoKey, "no_master_key", message).hint(GIVE_IT)
 }
 
 /// What cannot be opened with a development key may have been moved to a master key.

@@ -28,6 +28,11 @@ async fn no_value_is_anywhere_around_a_server_with_a_master_key() {
     hunt(Kind::Production).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn no_value_is_anywhere_around_a_server_on_nats() {
+    hunt(Kind::Nats).await;
+}
+
 async fn hunt(kind: Kind) {
     let canaries = Canaries::new();
     let house = House::open(kind, &canaries).await;

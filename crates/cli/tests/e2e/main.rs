@@ -2,6 +2,7 @@
 
 mod browser;
 mod canary;
+mod cluster;
 mod crash;
 mod full_disk;
 mod session;

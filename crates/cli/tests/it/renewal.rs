@@ -3,7 +3,7 @@
 use std::{fs, path::Path, sync::Arc};
 
 use claviger_crypto::MasterKey;
-use claviger_engine::{Engine, Parts, WallClock, access::system_caller, events::NewEvent};
+use claviger_engine::{Engine, Names, Parts, WallClock, access::system_caller, events::NewEvent};
 use claviger_store::{Ledger, MemoryIndex, MemoryQueue, SqliteLedger, SqliteOptions};
 use rustix::process::Signal;
 use serde_json::json;
@@ -114,6 +114,7 @@ fn fill(directory: &Directory, development: &str) {
         index: Arc::new(MemoryIndex::new()),
         master,
         clock: Arc::new(WallClock),
+        names: Names::Plain,
     };
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let engine = Arc::new(Engine::open(parts).await.unwrap());

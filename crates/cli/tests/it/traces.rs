@@ -36,3 +36,22 @@ fn the_master_key_does_not_stay_in_the_environment() {
         assert!(environment.contains("NO_COLOR"), "{environment}");
     }
 }
+
+#[test]
+fn a_login_among_the_arguments_is_overwritten() {
+    for form in ["--nats=", "--nats "] {
+        // Nobody speaks here, so the server waits.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("nats://ada:{CANARY}@{}", silent.local_addr().unwrap());
+        let arguments: Vec<String> = format!("start {form}{url} --log warn").split(' ').map(str::to_owned).collect();
+        let directory = Directory::new();
+        let mut command = claviger(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        command.env("CLAVIGER_MASTER_KEY", KEY).current_dir(directory.path());
+        let (process, _) = Process::start(command, "warning: a login among the arguments");
+        let (_connection, _) = silent.accept().unwrap();
+        let arguments = fs::read(format!("/proc/{}/cmdline", process.id())).unwrap();
+        let arguments = String::from_utf8(arguments).unwrap();
+        assert!(!arguments.contains("canary"), "{arguments:?}");
+        assert!(arguments.contains("start") && arguments.contains("warn"), "{arguments:?}");
+    }
+}

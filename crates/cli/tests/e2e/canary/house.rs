@@ -1,14 +1,13 @@
 //! A server with keys of every role, whose every name carries the control.
 
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
+use claviger_testbed::{Access, NatsServer, ServerOptions};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::canaries::Canaries;
-use crate::support::{
-    Api, Cli, NodeProgram, NodeWorker, Process, Server, ServerPlan, Transcript, process, server::BINARY,
-};
+use crate::support::{Api, Cli, NodeProgram, NodeWorker, Process, Server, ServerPlan, Transcript};
 
 /// How the server is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,11 +16,15 @@ pub(super) enum Kind {
     Development,
     /// `start` with a master key in the environment, with a JSON log that says everything.
     Production,
+    /// The same on a NATS server with a password.
+    Nats,
 }
 
 /// The server and all that runs around it.
 pub(super) struct House {
     pub(super) server: Server,
+    /// Where the store is, if not in the server's directory.
+    pub(super) nats: Option<NatsServer>,
     pub(super) cli: Cli,
     pub(super) api: Api,
     /// By role.
@@ -44,11 +47,14 @@ const ROLES: [(&str, &[&str]); 5] = [
     ("admin", &[]),
 ];
 
+const NATS_PASSWORD: &str = "3Qe7uTzK9nLw2RbXc5VdYg8HsJmPfA4t6UoEiZxN";
+
 const MASTER_KEY: &str = "8f3a5cd2917be604a1b2c3d4e5f60718293a4b5c6d7e8f901a2b3c4d5e6f7081";
 
 impl House {
     pub(super) async fn open(kind: Kind, canaries: &Canaries) -> House {
-        let server = start(kind).await;
+        let nats = if kind == Kind::Nats { Some(nats().await) } else { None };
+        let server = start(kind, nats.as_ref()).await;
         let first = first_key(kind, &server).await;
         let cli = Cli::new(&server.api, &first);
         let mut roles = Vec::new();
@@ -68,7 +74,7 @@ impl House {
         let variables = [("CONTROL", control.as_str())];
         let worker = program.start(&server.api, &key_of(&roles, "runtime"), &variables).await;
         let master_key = master_key(kind, &server);
-        House { server, cli, api, roles, worker, subscriber, stream, first_key: first, master_key }
+        House { server, nats, cli, api, roles, worker, subscriber, stream, first_key: first, master_key }
     }
 
     pub(super) fn key(&self, role: &str) -> String {
@@ -79,47 +85,51 @@ impl House {
     pub(super) fn keys(&self) -> Vec<(String, Vec<u8>)> {
         let roles = self.roles.iter().map(|(role, key)| (format!("{role} key"), secret_part(key)));
         let first = ("first key".to_owned(), secret_part(&self.first_key));
-        roles.chain([first, ("master key".to_owned(), self.master_key.clone())]).collect()
+        let password = ("password at NATS".to_owned(), NATS_PASSWORD.as_bytes().to_vec());
+        roles.chain([first, ("master key".to_owned(), self.master_key.clone()), password]).collect()
     }
 }
 
-async fn start(kind: Kind) -> Server {
+/// One that lets in who has the password.
+async fn nats() -> NatsServer {
+    let access = Access::Password { user: "claviger".to_owned(), password: NATS_PASSWORD.to_owned() };
+    NatsServer::start(ServerOptions { access, ..ServerOptions::default() }).await.expect("a NATS server")
+}
+
+async fn start(kind: Kind, nats: Option<&NatsServer>) -> Server {
     let control = Canaries::control();
     let plan = match kind {
         Kind::Development => ServerPlan::dev().argument("--log").argument("debug"),
-        Kind::Production => {
-            let plan = ServerPlan::start_mode().argument("--log").argument("trace").argument("--log-format");
-            plan.argument("json").variable("CLAVIGER_MASTER_KEY", MASTER_KEY)
-        }
+        Kind::Production | Kind::Nats => ServerPlan::start_mode().variable("CLAVIGER_MASTER_KEY", MASTER_KEY),
     };
     let data = plan.home().join(&control);
-    let plan = plan.variable("CONTROL", &control).on(&data);
-    if kind == Kind::Production {
-        bootstrap(&plan).await;
+    let mut plan = plan.variable("CONTROL", &control).on(&data);
+    if let Some(nats) = nats {
+        // In a file, where a password belongs.
+        let file = plan.home().join("config.toml");
+        let url = nats.url().replace("://", &format!("://claviger:{NATS_PASSWORD}@"));
+        fs::write(&file, format!("[nats]\nservers = [\"{url}\"]\n")).expect("a file");
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).expect("a mode");
+        plan = plan.argument("--config").argument(file);
     }
-    plan.start().await
-}
-
-/// Leaves the first key beside the data.
-async fn bootstrap(plan: &ServerPlan) {
-    let mut command = process::command(BINARY);
-    command.args(["apikey", "bootstrap", "--data"]).arg(plan.data()).env("CLAVIGER_MASTER_KEY", MASTER_KEY);
-    let mut process = Process::spawn(&mut command);
-    assert!(process.ended().await.success(), "{:?}", process.stderr);
-    fs::write(plan.home().join("first.key"), process.stdout.bytes()).expect("a file");
+    if kind == Kind::Development {
+        return plan.start().await;
+    }
+    fs::write(plan.home().join("first.key"), plan.first_key().await).expect("a file");
+    plan.argument("--log").argument("trace").argument("--log-format").argument("json").start().await
 }
 
 async fn first_key(kind: Kind, server: &Server) -> String {
     match kind {
         Kind::Development => server.admin_key(),
-        Kind::Production => fs::read_to_string(server.home().join("first.key")).expect("a key").trim_end().to_owned(),
+        _ => fs::read_to_string(server.home().join("first.key")).expect("a key"),
     }
 }
 
 fn master_key(kind: Kind, server: &Server) -> Vec<u8> {
     let text = match kind {
         Kind::Development => fs::read_to_string(server.data().join("dev-master.key")).expect("a key"),
-        Kind::Production => MASTER_KEY.to_owned(),
+        _ => MASTER_KEY.to_owned(),
     };
     let digits = text.trim_end().as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).expect("digits"));
     digits.map(|pair| u8::from_str_radix(pair, 16).expect("hexadecimal digits")).collect()

@@ -54,6 +54,11 @@ impl Place {
         Place { has_control: true, ..self }
     }
 
+    /// Whether the control has to be here.
+    pub(super) fn has_control(&self) -> bool {
+        self.has_control
+    }
+
     /// Keys do not belong here either.
     pub(super) fn without_keys(self) -> Place {
         Place { is_free_of_keys: true, ..self }

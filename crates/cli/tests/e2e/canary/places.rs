@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use claviger_testbed::NatsServer;
 use reqwest::Method;
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ use crate::support::{
 
 /// What is there while everything runs.
 pub(super) async fn while_running(house: &House, canaries: &Canaries) -> Vec<Place> {
-    let mut places = files(house.server.data(), "while the server runs", "claviger.db-wal");
+    let mut places = stored(house.server.data(), house.nats.as_ref(), When::Running);
     for (role, key) in &house.roles {
         places.push(every_answer(&house.api.with_key(key).apart(), role).await);
     }
@@ -39,21 +40,49 @@ pub(super) async fn while_running(house: &House, canaries: &Canaries) -> Vec<Pla
 /// What is left when the server has stopped.
 pub(super) async fn after_the_end(house: House) -> Vec<Place> {
     let log = house.server.process.stderr.clone();
-    let (plan, _) = house.server.stop().await;
-    let mut places = files(plan.data(), "after the end", "claviger.db");
+    let (data, nats) = (house.server.data().to_owned(), house.nats);
+    let (_plan, _) = house.server.stop().await;
+    let mut places = stored(&data, nats.as_ref(), When::Ended);
     places.push(Place::new("the server's log", log.bytes()).with_control().without_keys());
     places
 }
 
-/// Every file in the directory. Files of keys may hold keys. The newest records are in the file that shows the control.
-fn files(directory: &Path, when: &str, shows_control: &str) -> Vec<Place> {
+/// When files are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    Running,
+    Ended,
+}
+
+/// Every file of the server, and those of NATS where that is the store. The newest records are in a file that shows the
+/// control.
+fn stored(data: &Path, nats: Option<&NatsServer>, when: When) -> Vec<Place> {
+    let Some(nats) = nats else {
+        let newest = if when == When::Running { "claviger.db-wal" } else { "claviger.db" };
+        let places = files(data, &format!("{when:?}"), |path| path.ends_with(newest));
+        assert!(places.iter().any(Place::has_control), "{places:?}");
+        return places;
+    };
+    let mut places = files(data, &format!("{when:?}"), |_| false);
+    let of_nats = files(&nats.directory().join("store"), &format!("NATS, {when:?}"), |path| {
+        path.extension().is_some_and(|extension| extension == "blk") && path.to_string_lossy().contains("KV_claviger")
+    });
+    assert!(of_nats.iter().any(Place::has_control), "{of_nats:?}");
+    places.extend(of_nats);
+    places.push(
+        Place::new("the log of NATS", fs::read(nats.directory().join("nats.log")).expect("a log")).without_keys(),
+    );
+    places
+}
+
+/// Every file in the directory. Files of keys may hold keys.
+fn files(directory: &Path, when: &str, shows_control: impl Fn(&Path) -> bool) -> Vec<Place> {
     let mut paths = Vec::new();
     collect(directory, &mut paths);
-    assert!(paths.iter().any(|path| path.ends_with(shows_control)), "{paths:?}");
     let place = |path: &PathBuf| {
         let bytes = fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let place = Place::new(format!("{}, {when}", path.display()), bytes);
-        let place = if path.ends_with(shows_control) { place.with_control() } else { place };
+        let place = if shows_control(path) { place.with_control() } else { place };
         if path.extension().is_some_and(|extension| extension == "key") { place } else { place.without_keys() }
     };
     paths.iter().map(place).collect()

@@ -80,6 +80,11 @@ impl ServerPlan {
         self
     }
 
+    /// `claviger start` on these NATS servers, on a fresh directory and a free port. It has no master key yet.
+    pub(crate) fn nats(urls: &[String]) -> ServerPlan {
+        ServerPlan::start_mode().argument("--nats").argument(urls.join(","))
+    }
+
     /// A directory for files beside the data.
     pub(crate) fn home(&self) -> &Path {
         self.home.path()
@@ -88,6 +93,28 @@ impl ServerPlan {
     /// Where it keeps everything.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// `claviger apikey bootstrap` with the same arguments and variables.
+    pub(crate) fn bootstrap(&self) -> Process {
+        let mut command = process::command(BINARY);
+        command.args(["apikey", "bootstrap", "--data"]).arg(&self.data).args(&self.arguments);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).current_dir(self.home.path());
+        Process::spawn(&mut command)
+    }
+
+    /// Makes the first admin key, and answers it.
+    pub(crate) async fn first_key(&self) -> String {
+        let mut process = self.bootstrap();
+        assert!(process.ended().await.success(), "{:?}", process.stderr);
+        process.stdout.text().trim_end().to_owned()
+    }
+
+    /// Starts a server that has to end by itself; answers its exit status and what it said.
+    pub(crate) async fn refused(&self) -> (i32, String) {
+        let mut process = self.spawn();
+        let status = process.ended().await;
+        (status.code().unwrap_or(-1), process.stderr.text())
     }
 
     /// Starts the process without waiting.

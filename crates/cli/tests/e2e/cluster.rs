@@ -1,0 +1,9 @@
+//! Claviger on NATS: real nats-servers, several servers of ours on one store.
+
+mod durability;
+mod faults;
+mod guide;
+mod refusals;
+mod rig;
+mod session;
+mod starting;
