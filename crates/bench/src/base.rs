@@ -13,15 +13,16 @@ use crate::{
     child::Hello,
     http::Connections,
     load::drive,
+    nats::Mode,
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 /// How many are in flight at a time.
 pub(crate) const WIDTHS: [usize; 3] = [1, 16, 64];
 
-/// Bytes of the row that a raw commit stores: about those of a journal record.
-const ROW_BYTES: usize = 300;
+/// Bytes of what a raw commit or put stores: about those of a journal record.
+pub(crate) const ROW_BYTES: usize = 300;
 
 /// Something to compare with.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,10 @@ pub(crate) enum Base {
     Commits,
     /// A route that answers `hello`, with so many connections.
     Hello(usize),
+    /// A key-value bucket of NATS, with so many writers.
+    Puts(Mode, usize),
+    /// The same bucket, with so many readers.
+    Gets(Mode, usize),
 }
 
 impl Base {
@@ -38,11 +43,18 @@ impl Base {
         match self {
             Base::Commits => "base: raw SQLite commits, one row each".to_owned(),
             Base::Hello(width) => format!("base: axum hello, {width} connections"),
+            Base::Puts(mode, width) => format!("base: {mode}: raw puts, {width} writers"),
+            Base::Gets(mode, width) => format!("base: {mode}: raw gets, {width} at a time"),
         }
+    }
+
+    /// Whether it is a store, without Claviger.
+    pub(crate) fn is_store(self) -> bool {
+        !matches!(self, Base::Hello(_))
     }
 }
 
-/// The bases, ready to be measured.
+/// The bases that need no NATS, ready to be measured.
 pub(crate) struct Bases {
     database: PathBuf,
     hello: Hello,
@@ -58,14 +70,14 @@ impl Bases {
     pub(crate) async fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
         let (path, time) = (self.database.clone(), plan.time);
         let commits = tokio::task::spawn_blocking(move || commits(&path, time)).await??;
-        table.note(&Base::Commits.name(), Against::Nothing, commits);
+        table.note(&Base::Commits.name(), &[], commits);
         for width in WIDTHS {
             let connections = Arc::new(Connections::open(self.hello.address(), "", width).await?);
             let hello = move |lane: usize, _| {
                 let connections = connections.clone();
                 async move { connections.get(lane, "/").await.map(drop) }
             };
-            table.note(&Base::Hello(width).name(), Against::Nothing, drive(width, plan.time, hello).await?);
+            table.note(&Base::Hello(width).name(), &[], drive(width, plan.time, hello).await?);
         }
         Ok(())
     }

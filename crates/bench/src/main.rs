@@ -1,7 +1,7 @@
 //! How fast Claviger is, next to what the machine can do: the numbers of `docs/benchmarks.md`.
 //!
 //! Every row is measured several times, in rounds that also measure the bases it is compared with: a route that answers
-//! `hello`, and SQLite that commits one small row at a time. A table of medians is printed in the end. The run fails
+//! `hello`, SQLite that commits one small row at a time, and a key-value bucket of NATS. A table of medians is printed in the end. The run fails
 //! unless the audit holds exactly one entry for every delivery that was made.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
@@ -12,11 +12,12 @@ mod engine;
 mod http;
 mod load;
 mod memory;
+mod nats;
 mod plan;
 mod server;
 mod table;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 
 use crate::{plan::Plan, table::Table};
 
@@ -36,6 +37,8 @@ fn main() -> Result<()> {
 async fn measure(plan: &Plan) -> Result<()> {
     let mut table = Table::default();
     let directory = plan.directory()?;
+    // What the nats-servers keep goes to the same disk.
+    tempfile::env::override_temp_dir(directory.path()).map_err(|_| anyhow!("the directory is another already"))?;
     let bases = base::Bases::prepare(directory.path())?;
     let engine = engine::Rows::prepare(plan, directory.path()).await?;
     let server = server::Rows::prepare(plan, directory.path()).await?;
@@ -48,6 +51,7 @@ async fn measure(plan: &Plan) -> Result<()> {
         if let Some(server) = &server {
             server.measure(plan, &mut table).await?;
         }
+        nats::measure(plan, &mut table).await?;
         table.end_round();
     }
     if let Some(engine) = engine {

@@ -2,14 +2,16 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+
+use crate::nats::Mode;
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
 Usage: cargo xtask bench [OPTION]…
 
-  --quick          one short round with fewer secrets: whether it works, not how fast it is
+  --quick          one short round with fewer secrets and one mode of NATS: whether it works, not how fast it is
   --rounds N       rounds, of which medians are taken [default: 3]
   --seconds S      how long each row is measured in a round [default: 2]
   --only TEXT      only rows with this text in their name, and the bases; may be repeated
@@ -24,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) time: Duration,
     /// Secrets of the store that is opened again.
     pub(crate) secrets: usize,
+    /// How NATS keeps what it acknowledges.
+    pub(crate) modes: &'static [Mode],
     /// The server's program.
     pub(crate) server: PathBuf,
     only: Vec<String>,
@@ -39,7 +43,7 @@ impl Plan {
             let mut value = || arguments.next().with_context(|| format!("`{argument}` needs a value"));
             match argument.as_str() {
                 "--help" | "-h" => return Ok(None),
-                "--quick" => (plan.rounds, plan.time, plan.secrets) = (1, Duration::from_millis(300), 5_000),
+                "--quick" => plan = plan.quick(),
                 "--rounds" => plan.rounds = value()?.parse()?,
                 "--seconds" => plan.time = Duration::try_from_secs_f64(value()?.parse()?)?,
                 "--only" => plan.only.push(value()?.clone()),
@@ -58,10 +62,21 @@ impl Plan {
             rounds: 3,
             time: Duration::from_secs(2),
             secrets: 100_000,
+            modes: &Mode::ALL,
             server: beside.join("claviger"),
             only: Vec::new(),
             directory: beside.to_owned(),
         })
+    }
+
+    fn quick(self) -> Plan {
+        Plan { rounds: 1, time: Duration::from_millis(300), secrets: 5_000, modes: &[Mode::Durable], ..self }
+    }
+
+    /// Fails unless the server's program is there.
+    pub(crate) fn check_server(&self) -> Result<()> {
+        ensure!(self.server.exists(), "{} is not there: cargo build --release -p claviger-cli", self.server.display());
+        Ok(())
     }
 
     /// Whether a row is to be measured.

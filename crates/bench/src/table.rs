@@ -15,22 +15,9 @@ pub(crate) enum Measured {
     Bytes(f64),
 }
 
-/// What a row is compared with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Against {
-    /// Nothing: it is another kind of number.
-    Nothing,
-    /// Raw commits: it is durable.
-    Commits,
-    /// The trivial route with as many connections.
-    Hello(usize),
-    /// Both.
-    Both(usize),
-}
-
 struct Row {
     name: String,
-    against: Against,
+    against: Vec<Base>,
     rounds: Vec<(usize, Measured)>,
 }
 
@@ -42,13 +29,16 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Notes what a row was in this round.
-    pub(crate) fn note(&mut self, name: &str, against: Against, measured: Measured) {
+    /// Notes what a row was in this round, and what it is compared with.
+    pub(crate) fn note(&mut self, name: &str, against: &[Base], measured: Measured) {
         eprintln!("  {name}: {}", one_line(measured));
         let round = self.round;
         match self.rows.iter_mut().find(|row| row.name == name) {
             Some(row) => row.rounds.push((round, measured)),
-            None => self.rows.push(Row { name: name.to_owned(), against, rounds: vec![(round, measured)] }),
+            None => {
+                let (name, against) = (name.to_owned(), against.to_vec());
+                self.rows.push(Row { name, against, rounds: vec![(round, measured)] });
+            }
         }
     }
 
@@ -59,14 +49,14 @@ impl Table {
     /// The table in Markdown.
     pub(crate) fn show(&self) -> String {
         let mut text =
-            String::from("| | per second | median | p99 | × hello | × commits |\n|---|---:|---:|---:|---:|---:|\n");
+            String::from("| | per second | median | p99 | × hello | × raw |\n|---|---:|---:|---:|---:|---:|\n");
         for row in &self.rows {
             let cells = [
                 row.middle(|measured| measured.per_second()).map_or_else(String::new, count),
                 row.middle(|measured| measured.p50()).map_or_else(|| row.bytes(), time),
                 row.middle(|measured| measured.p99()).map_or_else(String::new, time),
-                self.ratio(row, row.against.hello()).map_or_else(String::new, ratio),
-                self.ratio(row, row.against.commits()).map_or_else(String::new, ratio),
+                self.ratio(row, |base| !base.is_store()).map_or_else(String::new, ratio),
+                self.ratio(row, Base::is_store).map_or_else(String::new, ratio),
             ];
             // Writing to a string cannot fail.
             let _ = writeln!(text, "| {} | {} |", row.name, cells.join(" | "));
@@ -74,9 +64,10 @@ impl Table {
         text
     }
 
-    /// The median of the ratios to a base, each within one round.
-    fn ratio(&self, row: &Row, base: Option<Base>) -> Option<f64> {
-        let base = self.rows.iter().find(|other| Some(&other.name) == base.map(Base::name).as_ref())?;
+    /// The median of the ratios to a base of one kind, each within one round.
+    fn ratio(&self, row: &Row, is_meant: impl Fn(Base) -> bool) -> Option<f64> {
+        let name = row.against.iter().copied().find(|base| is_meant(*base))?.name();
+        let base = self.rows.iter().find(|other| other.name == name)?;
         let ratios = row.rounds.iter().filter_map(|(round, measured)| {
             let (_, base) = base.rounds.iter().find(|(other, _)| other == round)?;
             Some(measured.per_second()? / base.per_second()?)
@@ -93,19 +84,6 @@ impl Row {
     fn bytes(&self) -> String {
         let bytes = |measured: &Measured| if let Measured::Bytes(bytes) = measured { Some(*bytes) } else { None };
         self.middle(bytes).map_or_else(String::new, |bytes| format!("{bytes:.0} bytes"))
-    }
-}
-
-impl Against {
-    fn hello(self) -> Option<Base> {
-        match self {
-            Against::Hello(width) | Against::Both(width) => Some(Base::Hello(width)),
-            Against::Nothing | Against::Commits => None,
-        }
-    }
-
-    fn commits(self) -> Option<Base> {
-        matches!(self, Against::Commits | Against::Both(_)).then_some(Base::Commits)
     }
 }
 
@@ -190,8 +168,8 @@ mod tests {
             |per_second| Measured::Work { per_second, p50: Duration::from_micros(900), p99: Duration::from_millis(2) };
         let mut table = Table::default();
         for (base, row) in [(1000.0, 2000.0), (500.0, 1500.0), (1000.0, 4000.0)] {
-            table.note(&Base::Commits.name(), Against::Nothing, work(base));
-            table.note("sets", Against::Commits, work(row));
+            table.note(&Base::Commits.name(), &[], work(base));
+            table.note("sets", &[Base::Commits], work(row));
             table.end_round();
         }
         let text = table.show();

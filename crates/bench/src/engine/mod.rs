@@ -10,7 +10,7 @@ use std::{path::Path, sync::Arc};
 use anyhow::{Result, ensure};
 use claviger_core::{Caller, EnvironmentName, Revision, Scope};
 use claviger_crypto::MasterKey;
-use claviger_engine::{Engine, Parts, WallClock, audit::Fact};
+use claviger_engine::{Engine, Names, Parts, WallClock, audit::Fact};
 use claviger_store::{MemoryQueue, SqliteIndex, SqliteLedger, SqliteOptions};
 
 pub(crate) use self::opening::fill;
@@ -30,6 +30,7 @@ pub(crate) async fn open(directory: &Path) -> Result<Engine> {
         index: Arc::new(index),
         master: MasterKey::from_hex(&mut MASTER_KEY.as_bytes().to_vec())?,
         clock: Arc::new(WallClock),
+        names: Names::Plain,
     };
     Ok(Engine::open(parts).await?)
 }

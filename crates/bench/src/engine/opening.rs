@@ -9,7 +9,7 @@ use super::{admin, open, scope, secrets::set};
 use crate::{
     child,
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 /// How often it is opened in a round.
@@ -51,7 +51,7 @@ impl Opening {
 
     pub(super) fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
         let times = (0..TIMES).map(|_| child::opened(&self.path)).collect::<Result<_>>()?;
-        table.note(&row(plan), Against::Nothing, Measured::time(times));
+        table.note(&row(plan), &[], Measured::time(times));
         Ok(())
     }
 }

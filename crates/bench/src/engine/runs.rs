@@ -10,10 +10,10 @@ use super::{
     worker::{SECRETS, Worker},
 };
 use crate::{
-    base::WIDTHS,
+    base::{Base, WIDTHS},
     load::drive,
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 fn row(width: usize) -> String {
@@ -46,9 +46,9 @@ impl Runs {
             }
             let (worker, engine) = (self.worker.clone(), engine.clone());
             let measured = drive(width, plan.time, move |_, _| worker.run(&engine)).await?;
-            table.note(&name, Against::Commits, measured);
+            table.note(&name, &[Base::Commits], measured);
             let name = format!("engine: event to worker, {width} in flight");
-            table.note(&name, Against::Nothing, Measured::time(self.worker.take_starts()));
+            table.note(&name, &[], Measured::time(self.worker.take_starts()));
         }
         Ok(())
     }

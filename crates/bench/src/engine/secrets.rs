@@ -11,10 +11,10 @@ use claviger_engine::{
 
 use super::{admin, scope};
 use crate::{
-    base::WIDTHS,
+    base::{Base, WIDTHS},
     load::drive,
     plan::Plan,
-    table::{Against, Table},
+    table::Table,
 };
 
 /// Secrets of each writer. So many that none is set more often than its versions are kept.
@@ -58,7 +58,7 @@ pub(super) async fn measure(engine: &Arc<Engine>, plan: &Plan, table: &mut Table
                 Ok(())
             }
         };
-        table.note(READS, Against::Nothing, drive(1, plan.time, work).await?);
+        table.note(READS, &[], drive(1, plan.time, work).await?);
     }
     Ok(())
 }
@@ -78,6 +78,6 @@ async fn measure_sets(
         let name = format!("OF_{names}_{width}_{lane}_{}", turn % names);
         async move { set(&engine, &name, "a value of thirty-two characters").await }
     };
-    table.note(&name, Against::Commits, drive(width, plan.time, work).await?);
+    table.note(&name, &[Base::Commits], drive(width, plan.time, work).await?);
     Ok(())
 }

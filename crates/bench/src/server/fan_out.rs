@@ -13,7 +13,7 @@ use super::{ENVIRONMENT, process::Server};
 use crate::{
     http::{Connection, Connections},
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 /// Its row.
@@ -28,7 +28,7 @@ pub(super) async fn measure(server: &Server, plan: &Plan, table: &mut Table) -> 
     let (arrived, mut arrivals) = unbounded_channel();
     let subscribe = |_| subscribe(server, arrived.clone());
     let tasks: Vec<_> = stream::iter(0..SUBSCRIBERS).map(subscribe).buffer_unordered(16).try_collect().await?;
-    let connections = Connections::open(server.address, &server.admin_key, 1).await?;
+    let connections = Connections::open(server.address(), &server.keys.admin, 1).await?;
     let (begin, mut times) = (Instant::now(), Vec::new());
     while begin.elapsed() < plan.time {
         let emitted = Instant::now();
@@ -42,13 +42,13 @@ pub(super) async fn measure(server: &Server, plan: &Plan, table: &mut Table) -> 
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    table.note(ROW, Against::Nothing, Measured::time(times));
+    table.note(ROW, &[], Measured::time(times));
     Ok(())
 }
 
 /// Subscribes, waits until the server says that it listens, and goes on in a task.
 async fn subscribe(server: &Server, arrived: UnboundedSender<Instant>) -> Result<tokio::task::JoinHandle<()>> {
-    let mut connection = Connection::open(server.address, &server.admin_key).await?;
+    let mut connection = Connection::open(server.address(), &server.keys.admin).await?;
     let path = format!("{ENVIRONMENT}/subscribe?pattern=bench.tick");
     let response = connection.request(Method::GET, &path, String::new()).await?;
     let mut frames = Body::new(response.into_body()).into_data_stream();

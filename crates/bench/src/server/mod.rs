@@ -3,12 +3,12 @@
 mod fan_out;
 mod node;
 mod opening;
-mod process;
-mod runs;
-mod secrets;
-mod worker;
+pub(crate) mod process;
+pub(crate) mod runs;
+pub(crate) mod secrets;
+pub(crate) mod worker;
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
@@ -17,11 +17,11 @@ use self::{opening::Opening, process::Server, runs::Runs};
 use crate::{http::Connections, plan::Plan, table::Table};
 
 /// Where everything happens.
-const ENVIRONMENT: &str = "/v1/environments/default";
+pub(crate) const ENVIRONMENT: &str = "/v1/environments/default";
 
 /// The server's rows.
 pub(crate) struct Rows {
-    server: Arc<Server>,
+    server: Server,
     runs: Option<Runs>,
     opening: Option<Opening>,
 }
@@ -33,8 +33,8 @@ impl Rows {
         if !plan.wants_any(&rows.concat()) {
             return Ok(None);
         }
-        ensure!(plan.server.exists(), "{} is not there: cargo build --release -p claviger-cli", plan.server.display());
-        let server = Arc::new(Server::start(plan, &directory.join("server"))?);
+        plan.check_server()?;
+        let server = Server::start(plan, &directory.join("server"))?;
         let runs = if plan.wants_any(&runs::rows()) { Some(Runs::prepare(&server).await?) } else { None };
         let wants_opening = plan.wants_any(&opening::rows(plan));
         let opening = if wants_opening { Some(Opening::prepare(plan, directory).await?) } else { None };
@@ -57,18 +57,23 @@ impl Rows {
     /// Checks the audit.
     pub(crate) async fn finish(self) -> Result<()> {
         if let Some(runs) = self.runs {
-            let made = runs.finish().await?;
-            let recorded = audited(&self.server).await?;
-            ensure!(recorded == made, "the audit holds {recorded} deliveries, but {made} were made");
-            eprintln!("server: the audit holds every one of {made} deliveries");
+            check_deliveries(&self.server, "server", runs.finish().await?).await?;
         }
         Ok(())
     }
 }
 
+/// Fails unless the audit holds exactly the deliveries that were made.
+pub(crate) async fn check_deliveries(server: &Server, whose: &str, made: usize) -> Result<()> {
+    let recorded = audited(server).await?;
+    ensure!(recorded == made, "{whose}: the audit holds {recorded} deliveries, but {made} were made");
+    eprintln!("{whose}: the audit holds every one of {made} deliveries");
+    Ok(())
+}
+
 /// Deliveries that the audit holds.
 async fn audited(server: &Server) -> Result<usize> {
-    let connections = Connections::open(server.address, &server.admin_key, 1).await?;
+    let connections = Connections::open(server.address(), &server.keys.admin, 1).await?;
     let (mut count, mut after) = (0, String::new());
     loop {
         let page = connections.get(0, &format!("{ENVIRONMENT}/audit?limit=1000{after}")).await?;

@@ -29,8 +29,8 @@ impl NodeWorker {
         }
         let mut child = Command::new("node")
             .arg(root.join("node/worker.mjs"))
-            .env("CLAVIGER_URL", format!("http://{}", server.address))
-            .env("CLAVIGER_API_KEY", &server.runtime_key)
+            .env("CLAVIGER_URL", format!("http://{}", server.address()))
+            .env("CLAVIGER_API_KEY", &server.keys.runtime)
             .stdout(Stdio::piped())
             .spawn()
             .context("node does not start")?;

@@ -10,7 +10,7 @@ use crate::{
     http::Connections,
     memory,
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 /// How often it is started in a round.
@@ -53,12 +53,12 @@ impl Opening {
     }
 
     pub(super) async fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
-        let times = (0..TIMES).map(|_| Ok(Server::start(plan, &self.full)?.took)).collect::<Result<_>>()?;
-        table.note(&start_row(plan), Against::Nothing, Measured::time(times));
+        let times = (0..TIMES).map(|_| Ok(Server::start(plan, &self.full)?.took())).collect::<Result<_>>()?;
+        table.note(&start_row(plan), &[], Measured::time(times));
         let (full, single) = (used(plan, &self.full, plan.secrets).await?, used(plan, &self.single, 1).await?);
         let per_secret = |full: u64, single: u64| Measured::Bytes((full as f64 - single as f64) / plan.secrets as f64);
-        table.note(MEMORY, Against::Nothing, per_secret(full.started, single.started));
-        table.note(MEMORY_READ, Against::Nothing, per_secret(full.read, single.read));
+        table.note(MEMORY, &[], per_secret(full.started, single.started));
+        table.note(MEMORY_READ, &[], per_secret(full.read, single.read));
         Ok(())
     }
 }
@@ -66,7 +66,7 @@ impl Opening {
 /// The same number of requests, whatever the number of secrets.
 async fn used(plan: &Plan, data: &Path, secrets: usize) -> Result<Used> {
     let server = Server::start(plan, data)?;
-    let connections = Connections::open(server.address, &server.admin_key, 1).await?;
+    let connections = Connections::open(server.address(), &server.keys.admin, 1).await?;
     connections.get(0, &format!("{ENVIRONMENT}/secrets?limit=1")).await?;
     let started = memory::resident(server.id())?;
     for number in 0..plan.secrets {

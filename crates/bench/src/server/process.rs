@@ -14,39 +14,71 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::{engine::MASTER_KEY, plan::Plan};
 
 /// A running server with a master key. Stopped when it is dropped.
-pub(super) struct Server {
+pub(crate) struct Process {
     child: Child,
     /// Kept open, so that it can go on logging.
     _log: BufReader<ChildStderr>,
-    pub(super) address: SocketAddr,
-    pub(super) admin_key: String,
-    pub(super) runtime_key: String,
+    pub(crate) address: SocketAddr,
     /// From its start until it said that it is ready.
-    pub(super) took: Duration,
+    took: Duration,
 }
 
-impl Server {
-    /// Starts it and waits until it is ready.
-    pub(super) fn start(plan: &Plan, data: &Path) -> Result<Server> {
+impl Process {
+    /// Runs `claviger dev` or `claviger start` with a configuration, and waits until it is ready.
+    pub(crate) fn start(plan: &Plan, mode: &str, data: &Path, config: &[(&str, String)]) -> Result<Process> {
         let start = Instant::now();
         let mut child = Command::new(&plan.server)
-            .args(["dev", "--log", "warn", "--listen", "127.0.0.1:0", "--data"])
+            .args([mode, "--log", "warn", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("CLAVIGER_MASTER_KEY", MASTER_KEY)
+            .envs(config.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
         let mut log = BufReader::new(child.stderr.take().context("no log")?);
         let address = ready(&mut log)?;
-        let took = start.elapsed();
+        Ok(Process { child, _log: log, address, took: start.elapsed() })
+    }
+}
+
+/// What the requests and the workers of a store's servers carry.
+#[derive(Clone)]
+pub(crate) struct ApiKeys {
+    pub(crate) admin: String,
+    pub(crate) runtime: String,
+}
+
+/// A running server and how to use it.
+pub(crate) struct Server {
+    process: Process,
+    pub(crate) keys: ApiKeys,
+}
+
+impl Server {
+    /// Starts one on SQLite.
+    pub(super) fn start(plan: &Plan, data: &Path) -> Result<Server> {
+        let process = Process::start(plan, "dev", data, &[])?;
         let key = |name: &str| Ok::<_, std::io::Error>(std::fs::read_to_string(data.join(name))?.trim().to_owned());
-        let (admin_key, runtime_key) = (key("admin.key")?, key("runtime.key")?);
-        Ok(Server { child, _log: log, address, admin_key, runtime_key, took })
+        let keys = ApiKeys { admin: key("admin.key")?, runtime: key("runtime.key")? };
+        Ok(Server { process, keys })
+    }
+
+    pub(crate) fn new(process: Process, keys: ApiKeys) -> Server {
+        Server { process, keys }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.process.address
     }
 
     /// Its process.
     pub(super) fn id(&self) -> u32 {
-        self.child.id()
+        self.process.child.id()
+    }
+
+    /// From its start until it said that it is ready.
+    pub(super) fn took(&self) -> Duration {
+        self.process.took
     }
 }
 
@@ -65,7 +97,7 @@ fn ready(log: &mut impl BufRead) -> Result<SocketAddr> {
     }
 }
 
-impl Drop for Server {
+impl Drop for Process {
     fn drop(&mut self) {
         stop(&mut self.child);
     }

@@ -1,9 +1,12 @@
 //! Runs of functions with three steps and five declared secrets, from the request that emits an event to the answer that
 //! its run is stored as completed.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -18,11 +21,11 @@ use super::{
     worker::{self, Clocks, SECRETS},
 };
 use crate::{
-    base::WIDTHS,
+    base::{Base, WIDTHS},
     http::Connections,
     load::drive,
     plan::Plan,
-    table::{Against, Measured, Table},
+    table::{Measured, Table},
 };
 
 /// The kinds of workers.
@@ -40,44 +43,75 @@ pub(super) fn rows() -> Vec<String> {
     KINDS.into_iter().flat_map(|(kind, _)| WIDTHS.map(|width| row(kind, width))).collect()
 }
 
+/// Emits events to the servers of a store, by turns, and waits for their runs.
+#[derive(Clone, Default)]
+pub(crate) struct Emitter {
+    pub(crate) clocks: Arc<Clocks>,
+    number: Arc<AtomicU64>,
+}
+
+impl Emitter {
+    /// Runs of what this event starts, so many in flight.
+    pub(crate) async fn measure(
+        &self,
+        servers: &[Server],
+        event: &'static str,
+        width: usize,
+        time: Duration,
+    ) -> Result<Measured> {
+        let mut connections = Vec::with_capacity(servers.len());
+        for server in servers {
+            connections.push(Connections::open(server.address(), &server.keys.admin, width).await?);
+        }
+        let (connections, emitter) = (Arc::new(connections), self.clone());
+        let work = move |lane: usize, _| {
+            let (connections, clocks) = (connections.clone(), emitter.clocks.clone());
+            let number = emitter.number.fetch_add(1, Ordering::Relaxed);
+            async move {
+                let turn = usize::try_from(number)? % connections.len();
+                clocks.emit(number);
+                run(&connections[turn], lane, event, number).await
+            }
+        };
+        drive(width, time, work).await
+    }
+}
+
+/// Sets the secrets that every function here declares.
+pub(crate) async fn set_secrets(server: &Server) -> Result<()> {
+    let connections = Connections::open(server.address(), &server.keys.admin, 1).await?;
+    for name in SECRETS {
+        set(&connections, 0, name).await?;
+    }
+    Ok(())
+}
+
 /// The workers.
 pub(super) struct Runs {
-    clocks: Arc<Clocks>,
+    emitter: Emitter,
     rust: WorkerHandle,
     node: Option<NodeWorker>,
-    number: Arc<AtomicU64>,
 }
 
 impl Runs {
     /// Sets the secrets and starts the workers.
     pub(super) async fn prepare(server: &Server) -> Result<Runs> {
-        let connections = Connections::open(server.address, &server.admin_key, 1).await?;
-        for name in SECRETS {
-            set(&connections, 0, name).await?;
-        }
-        let clocks = Arc::new(Clocks::default());
-        let rust = worker::start(server, clocks.clone()).await?;
-        Ok(Runs { clocks, rust, node: NodeWorker::start(server)?, number: Arc::default() })
+        set_secrets(server).await?;
+        let emitter = Emitter::default();
+        let rust = worker::start(server, emitter.clocks.clone()).await?;
+        Ok(Runs { emitter, rust, node: NodeWorker::start(server)? })
     }
 
     pub(super) async fn measure(&self, server: &Server, plan: &Plan, table: &mut Table) -> Result<()> {
+        let servers = std::slice::from_ref(server);
         for (kind, event) in KINDS {
             let is_there = event != node::EVENT || self.node.is_some();
             for width in WIDTHS.into_iter().filter(|width| is_there && plan.wants(&row(kind, *width))) {
-                let connections = Arc::new(Connections::open(server.address, &server.admin_key, width).await?);
-                let (clocks, number) = (self.clocks.clone(), self.number.clone());
-                let work = move |lane: usize, _| {
-                    let (connections, clocks) = (connections.clone(), clocks.clone());
-                    let number = number.fetch_add(1, Ordering::Relaxed);
-                    async move {
-                        clocks.emit(number);
-                        run(&connections, lane, event, number).await
-                    }
-                };
-                table.note(&row(kind, width), Against::Commits, drive(width, plan.time, work).await?);
-                let starts = self.clocks.take_starts();
+                let measured = self.emitter.measure(servers, event, width, plan.time).await?;
+                table.note(&row(kind, width), &[Base::Commits], measured);
+                let starts = self.emitter.clocks.take_starts();
                 if event == worker::EVENT {
-                    table.note(&start_row(width), Against::Nothing, Measured::time(starts));
+                    table.note(&start_row(width), &[], Measured::time(starts));
                 }
             }
         }
@@ -88,7 +122,7 @@ impl Runs {
     pub(super) async fn finish(self) -> Result<usize> {
         self.rust.stop().await?;
         let of_node = self.node.map_or(Ok(0), NodeWorker::finish)?;
-        Ok(self.clocks.jobs() + of_node)
+        Ok(self.emitter.clocks.jobs() + of_node)
     }
 }
 

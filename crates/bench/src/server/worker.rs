@@ -17,16 +17,16 @@ use serde_json::{Value, json};
 use super::process::Server;
 
 /// What its function is started by.
-pub(super) const EVENT: &str = "rust.requested";
+pub(crate) const EVENT: &str = "rust.requested";
 /// Jobs at once.
 const CONCURRENCY: usize = 256;
 
 /// Names of the secrets that every function here declares.
-pub(super) const SECRETS: [&str; 5] = ["STRIPE_KEY", "LEDGER_TOKEN", "MAIL_PASSWORD", "WEBHOOK_SECRET", "REPORT_KEY"];
+pub(crate) const SECRETS: [&str; 5] = ["STRIPE_KEY", "LEDGER_TOKEN", "MAIL_PASSWORD", "WEBHOOK_SECRET", "REPORT_KEY"];
 
 /// When events were emitted, and how long they took to the worker.
 #[derive(Default)]
-pub(super) struct Clocks {
+pub(crate) struct Clocks {
     emitted: Mutex<HashMap<u64, Instant>>,
     starts: Mutex<Vec<Duration>>,
     jobs: AtomicUsize,
@@ -34,7 +34,7 @@ pub(super) struct Clocks {
 
 impl Clocks {
     /// Notes that an event is about to be emitted.
-    pub(super) fn emit(&self, number: u64) {
+    pub(crate) fn emit(&self, number: u64) {
         self.emitted.lock().insert(number, Instant::now());
     }
 
@@ -45,25 +45,25 @@ impl Clocks {
     }
 
     /// How long events took to the worker, since this was asked last.
-    pub(super) fn take_starts(&self) -> Vec<Duration> {
+    pub(crate) fn take_starts(&self) -> Vec<Duration> {
         std::mem::take(&mut *self.starts.lock())
     }
 
     /// Jobs that were started.
-    pub(super) fn jobs(&self) -> usize {
+    pub(crate) fn jobs(&self) -> usize {
         self.jobs.load(Ordering::Relaxed)
     }
 }
 
 /// Connects a worker.
-pub(super) async fn start(server: &Server, clocks: Arc<Clocks>) -> Result<WorkerHandle> {
+pub(crate) async fn start(server: &Server, clocks: Arc<Clocks>) -> Result<WorkerHandle> {
     let function = SECRETS.into_iter().fold(Function::new("rust-payout").on(EVENT), Function::required_secret);
     let function = function.handler(move |context: Context| {
         clocks.start(&context.event().data);
         pay_out(context)
     });
-    let worker = Worker::new().function(function).concurrency(CONCURRENCY).url(format!("http://{}", server.address));
-    Ok(worker.api_key(server.runtime_key.as_str()).start().await?)
+    let worker = Worker::new().function(function).concurrency(CONCURRENCY).url(format!("http://{}", server.address()));
+    Ok(worker.api_key(server.keys.runtime.as_str()).start().await?)
 }
 
 /// Three steps.

@@ -1,0 +1,60 @@
+//! How long to torture, and by which course of events.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    path::PathBuf,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// What `--help` prints.
+pub(crate) const HELP: &str = "\
+Usage: cargo xtask torture [OPTION]…
+
+  --seconds S    how long faults go on; checking comes after it [default: 120]
+  --seed N       repeats a course of faults and requests, as far as the machine's timing permits [default: by chance]
+  --nodes N      Claviger servers, 1 to 9 [default: 3]
+  --server FILE  the server's program [default: `claviger` beside this program]";
+
+/// What to do.
+pub(crate) struct Plan {
+    /// How long faults go on.
+    pub(crate) time: Duration,
+    /// What chance begins with.
+    pub(crate) seed: u64,
+    /// How many Claviger servers.
+    pub(crate) nodes: usize,
+    /// The server's program.
+    pub(crate) server: PathBuf,
+}
+
+impl Plan {
+    /// Reads the arguments; `None` when help is wanted.
+    pub(crate) fn parse(arguments: &[String]) -> Result<Option<Plan>> {
+        let mut plan = Plan::standard()?;
+        let mut arguments = arguments.iter();
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().with_context(|| format!("`{argument}` needs a value"));
+            match argument.as_str() {
+                "--help" | "-h" => return Ok(None),
+                "--seconds" => plan.time = Duration::try_from_secs_f64(value()?.parse()?)?,
+                "--seed" => plan.seed = value()?.parse()?,
+                "--nodes" => plan.nodes = value()?.parse()?,
+                "--server" => plan.server = value()?.into(),
+                other => bail!("`{other}` is not known\n{HELP}"),
+            }
+        }
+        ensure!((1..=9).contains(&plan.nodes), "there may be 1 to 9 servers");
+        ensure!(plan.server.exists(), "{} is not there: cargo build -p claviger-cli", plan.server.display());
+        Ok(Some(plan))
+    }
+
+    fn standard() -> Result<Plan> {
+        let program = std::env::current_exe()?;
+        let beside = program.parent().context("this program is nowhere")?;
+        // The hasher's keys are random for each process.
+        let seed = RandomState::new().hash_one("seed") % 1_000_000;
+        Ok(Plan { time: Duration::from_secs(120), seed, nodes: 3, server: beside.join("claviger") })
+    }
+}
