@@ -28,7 +28,7 @@ pub use name::{EnvironmentName, FunctionId, NameError, SecretName, SpaceName};
 pub use pattern::{Pattern, PatternError};
 pub use redact::{MIN_MASKABLE_BYTES, Mask, Redactor, RedactorBuilder, StreamRedactor, contains_mask};
 pub use resolve::{Resolution, Tried, Verdict, resolve};
-pub use revision::{Incarnation, Revision};
+pub use revision::{EventPosition, Incarnation, Revision};
 pub use scope::Scope;
 pub use time::Timestamp;
 pub use token::{subject_token, token_to_name};

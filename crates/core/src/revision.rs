@@ -25,6 +25,17 @@ impl fmt::Display for Revision {
     }
 }
 
+/// How far the streams had come that events are made from. Events of revisions beyond are later.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct EventPosition {
+    /// In the stream of emitted events.
+    pub events: Revision,
+    /// In the stream of secrets.
+    pub secrets: Revision,
+    /// In the stream of API keys and environments.
+    pub access: Revision,
+}
+
 /// Names one life of a store: drawn at creation, drawn anew after a restore. A cursor from another
 /// incarnation cannot be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -65,6 +65,15 @@ impl ApiKey {
     /// When the text is neither: names come checked ([`EnvironmentName`]).
     #[must_use]
     pub fn generate(environment: &str) -> ApiKey {
+        ApiKey::generate_as(environment, random_bytes())
+    }
+
+    /// Draws a new key whose id is [`ApiKey::id_from`] these bytes.
+    ///
+    /// # Panics
+    /// As [`ApiKey::generate`].
+    #[must_use]
+    pub fn generate_as(environment: &str, id: [u8; 8]) -> ApiKey {
         assert!(is_environment(environment), "an API key is made for an environment that can exist");
         // Reserved at once: growing later could leave a part of the key behind.
         let length = PREFIX.len() + environment.len() + 1 + ID + 1 + SECRET + CHECKSUM;
@@ -73,12 +82,18 @@ impl ApiKey {
         text.push_str(environment);
         let environment_end = text.len();
         text.push('_');
-        text.extend(random_bytes::<ID>().map(|byte| char::from(ID_DIGITS[usize::from(byte % 32)])));
+        text.push_str(&ApiKey::id_from(id));
         text.push('_');
         push_secret_part(&mut text);
         let checksum = checksum(text.as_bytes());
         text.extend(checksum.map(char::from));
         ApiKey { text, environment_end }
+    }
+
+    /// The id that eight bytes stand for: the lower five bits of each count.
+    #[must_use]
+    pub fn id_from(bytes: [u8; 8]) -> String {
+        bytes.iter().map(|byte| char::from(ID_DIGITS[usize::from(byte % 32)])).collect()
     }
 
     /// Reads a key and verifies its checksum; whether it is any good is for the server to say.

@@ -58,7 +58,7 @@ impl Error {
     }
 }
 
-/// The three things that are opened with a key.
+/// The things that are opened with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Record {
     /// The keyring record, opened with the master key.
@@ -67,6 +67,8 @@ pub enum Record {
     DataKey,
     /// A sealed value, opened with a data key.
     Envelope,
+    /// A record or a hint of a store whose names are sealed, opened with a sub-key of the keyring key.
+    Names,
 }
 
 impl fmt::Display for Record {
@@ -75,6 +77,7 @@ impl fmt::Display for Record {
             Record::Keyring => "the keyring record",
             Record::DataKey => "the data key's record",
             Record::Envelope => "the envelope",
+            Record::Names => "what hides the names",
         })
     }
 }

@@ -19,10 +19,10 @@ use claviger_core::SecretValue;
 use zeroize::Zeroizing;
 
 use crate::{
-    Binding, DataKeyId, Error, Fault, Fingerprint, LockedKey, MasterKey, Record,
+    Binding, DataKeyId, Error, Fault, Fingerprint, LockedKey, MasterKey, NameKey, Record,
     data_key::{DataKey, FORMAT, split},
     fields::Fields,
-    primitives::{constant_time_eq, derive, random_bytes, sha256},
+    primitives::{constant_time_eq, derive, mac, random_bytes, sha256},
     sealed::{Draw, OVERHEAD, Seal, WRAP_KEYRING},
 };
 
@@ -174,6 +174,13 @@ impl Keyring {
         mac(&self.api_key_mac, id, secret_part)
     }
 
+    /// The key that hides names in a store. Derived from the keyring key: it stays the same under another master key, and
+    /// is another one for a renewed keyring.
+    #[must_use]
+    pub fn name_key(&self) -> NameKey {
+        NameKey::derive(&self.key)
+    }
+
     /// False when the system did not let the keyring key be kept out of swap (`RLIMIT_MEMLOCK`).
     #[must_use]
     pub fn is_locked(&self) -> bool {
@@ -217,16 +224,6 @@ impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Keyring(…)")
     }
-}
-
-fn mac(key: &hmac::Key, context: &str, bytes: &[u8]) -> [u8; 32] {
-    let mut hmac = hmac::Context::with_key(key);
-    hmac.update(&(context.len() as u64).to_be_bytes());
-    hmac.update(context.as_bytes());
-    hmac.update(bytes);
-    let mut code = [0; 32];
-    code.copy_from_slice(hmac.sign().as_ref());
-    code
 }
 
 fn split_record(record: &[u8]) -> Result<(Fingerprint, &[u8]), Fault> {

@@ -3,6 +3,7 @@
 //! ```text
 //! master key (the operator's 32 bytes, never stored)
 //!   └─ wraps ─ keyring key and API-key pepper (one keyring record)
+//!        ├─ HKDF-SHA-256 ─ sub-keys: of signatures, and of sealed names
 //!        └─ wraps ─ data keys (one record each, bound to their environment)
 //!             └─ HKDF-SHA-256 with the envelope's own salt ─ one AES-256-GCM key per envelope
 //! ```
@@ -22,6 +23,7 @@ mod hardening;
 mod keyring;
 mod locked;
 mod master;
+mod names;
 mod primitives;
 mod sealed;
 #[cfg(test)]
@@ -35,4 +37,5 @@ pub use hardening::{Hardening, harden_process};
 pub use keyring::Keyring;
 pub use locked::LockedKey;
 pub use master::{Fingerprint, MasterKey, MasterKeyError};
+pub use names::NameKey;
 pub use primitives::{constant_time_eq, derive_id, random_bytes, sha256};

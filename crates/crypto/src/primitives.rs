@@ -3,7 +3,7 @@
 use aws_lc_rs::{
     digest::{self, SHA256},
     hkdf::{HKDF_SHA256, KeyType, Salt},
-    rand,
+    hmac, rand,
 };
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -51,6 +51,17 @@ pub fn derive_id(parts: &[&[u8]]) -> [u8; 16] {
 #[must_use]
 pub fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     left.ct_eq(right).into()
+}
+
+/// HMAC-SHA-256 over the context, preceded by its length as 8 big-endian bytes, and the bytes.
+pub(crate) fn mac(key: &hmac::Key, context: &str, bytes: &[u8]) -> [u8; 32] {
+    let mut hmac = hmac::Context::with_key(key);
+    hmac.update(&(context.len() as u64).to_be_bytes());
+    hmac.update(context.as_bytes());
+    hmac.update(bytes);
+    let mut code = [0; 32];
+    code.copy_from_slice(hmac.sign().as_ref());
+    code
 }
 
 /// HKDF-SHA-256 (RFC 5869): `N` bytes, at most 8,160.

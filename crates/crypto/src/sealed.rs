@@ -41,6 +41,13 @@ pub(crate) const WRAP_DATA_KEY: Purpose =
 pub(crate) const WRAP_KEYRING: Purpose =
     Purpose { key: b"claviger/v1/wrap-keyring", commitment: b"claviger/v1/wrap-keyring/commit" };
 
+/// A record of a store whose names are sealed, under a sub-key of the keyring key.
+pub(crate) const SEAL_RECORD: Purpose =
+    Purpose { key: b"claviger/v1/names/seal-record", commitment: b"claviger/v1/names/seal-record/commit" };
+/// A hint about work, under the same sub-key.
+pub(crate) const SEAL_HINT: Purpose =
+    Purpose { key: b"claviger/v1/names/seal-hint", commitment: b"claviger/v1/names/seal-hint/commit" };
+
 /// The random part of a body.
 pub(crate) struct Draw {
     pub(crate) salt: [u8; SALT],

@@ -15,7 +15,7 @@ pub use apply::{Again, Command, Ending, Refused, Report, Reported, Transition, a
 pub use effects::{Effect, effects};
 pub use policy::Retry;
 
-use crate::{EnvironmentName, EventName, FunctionId, Pattern, Revision, SecretName, Timestamp};
+use crate::{EnvironmentName, EventName, EventPosition, FunctionId, Pattern, Revision, SecretName, Timestamp};
 
 /// Steps that one run may have.
 pub const MAX_STEPS: usize = 1_000;
@@ -166,8 +166,8 @@ pub enum Open {
         condition: Option<Body>,
         /// Finish with `null` then.
         until: Option<Timestamp>,
-        /// Look at events after this revision of the event stream.
-        after: Revision,
+        /// Look at events after this.
+        after: EventPosition,
     },
     /// Another run.
     Invoke {

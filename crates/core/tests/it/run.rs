@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use claviger_core::{
-    Revision, Timestamp,
+    EventPosition, Revision, Timestamp,
     run::{
         Again, Body, Cause, Command, Effect, Ending, Entry, Failure, JobEnd, MAX_LOSSES, NewClaim, Open, Phase,
         Refused, Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState, apply, effects,
@@ -154,7 +154,7 @@ fn wait(n: u8, until: Option<i64>) -> Reported {
         pattern: "a.*".parse().unwrap(),
         condition: None,
         until: until.map(Timestamp),
-        after: Revision(4),
+        after: EventPosition { events: Revision(4), ..EventPosition::default() },
     };
     open(n, wait)
 }

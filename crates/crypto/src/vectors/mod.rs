@@ -7,6 +7,7 @@ mod api_key;
 mod envelope;
 mod keyring;
 mod mac;
+mod names;
 mod token;
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};

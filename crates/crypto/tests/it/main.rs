@@ -4,5 +4,6 @@ mod api_key;
 mod fuzz;
 mod hardening;
 mod keyring;
+mod names;
 mod opaque;
 mod sealing;
