@@ -1,5 +1,7 @@
 //! Runs with one process and more: a worker on each, and events emitted to them by turns.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use claviger::WorkerHandle;
 
@@ -14,6 +16,9 @@ use crate::{
     },
     table::{Measured, Table},
 };
+
+/// As long as each lane does one thing.
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 fn processes(count: usize) -> String {
     if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
@@ -58,6 +63,9 @@ impl Runs {
         for server in servers.iter().skip(self.workers.len()) {
             self.workers.push(worker::start(server, self.emitter.clocks.clone()).await?);
         }
+        // An event to each process, so that it is not measured how they get to know each other.
+        self.emitter.measure(servers, worker::EVENT, count, A_MOMENT).await?;
+        self.emitter.clocks.take_starts();
         for width in WIDTHS {
             let name = row(mode, width, count);
             if !plan.wants(&name) {

@@ -22,6 +22,7 @@ use crate::{
     Error,
     events::{Event, Source},
     folded::Folded,
+    shared::Shared,
 };
 
 /// The fold under which the index keeps how far events have been dispatched.
@@ -79,6 +80,15 @@ impl Default for Progress {
 }
 
 impl Progress {
+    /// Takes up what the index knows.
+    ///
+    /// # Errors
+    /// [`Error::RecordsLost`] when the event stream ends before it, and what the store says.
+    pub(crate) async fn resume(shared: &Shared) -> Result<Progress, Error> {
+        Folded::resume(shared, FOLD, Stream::Events).await?;
+        Ok(Progress::default())
+    }
+
     fn begin(&self, stream: Stream, revision: Revision) {
         let mut streams = self.streams.lock();
         let reached = streams.entry(stream).or_default();
@@ -115,7 +125,6 @@ fn random() -> u32 {
 impl Runtime {
     /// Follows every event of every environment.
     pub(crate) async fn dispatch(self) -> Result<(), Error> {
-        Folded::resume(&self.shared, FOLD, Stream::Events).await?;
         let from = self.shared.index.reflected(FOLD).await?;
         if let Some(position) = from.get(&Stream::Events) {
             self.progress.events.send_replace(*position);
@@ -187,6 +196,12 @@ impl Runtime {
     /// Tries everything, so that what fails for one function or run does not keep the others waiting.
     async fn try_effect(&self, event: &Event, wanted: &mut Wanted) -> Result<(), Error> {
         let mut result = Ok(());
+        for watch in std::mem::take(&mut wanted.answered) {
+            if let Err(error) = self.answer(&watch, event).await {
+                wanted.answered.push(watch);
+                result = Err(error);
+            }
+        }
         let functions = if wanted.starts_runs { self.registry.triggered(event) } else { Vec::new() };
         // Tried again, it is for us to see to it that they start.
         let patience = std::mem::take(&mut wanted.patience);
@@ -208,12 +223,6 @@ impl Runtime {
                 parent: None,
             };
             result = self.start(start).await.and(result);
-        }
-        for watch in std::mem::take(&mut wanted.answered) {
-            if let Err(error) = self.answer(&watch, event).await {
-                wanted.answered.push(watch);
-                result = Err(error);
-            }
         }
         result
     }

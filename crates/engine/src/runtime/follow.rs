@@ -134,7 +134,7 @@ impl Runtime {
             let reason = match is_ours {
                 true => Some(Release::Withheld),
                 // Not by the instant in the claim: another server's clock may be wrong, or ours.
-                false => self.others.are_silent_about(run.id).then_some(Release::Lost),
+                false => self.others.have_left(run.id).then_some(Release::Lost),
             };
             let fence = claim.fence;
             return match reason {

@@ -91,7 +91,7 @@ impl Runtime {
             waits: waits::Waits::default(),
             blocked: blocked::Blocked::default(),
             others: others::Others::default(),
-            progress: dispatch::Progress::default(),
+            progress: dispatch::Progress::resume(&shared).await?,
             ended: broadcast::Sender::new(ENDED),
             process: uuid::Uuid::now_v7().simple().to_string().into(),
             shared,

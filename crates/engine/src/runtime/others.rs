@@ -57,12 +57,21 @@ struct Silence {
     since: Instant,
     /// Whether this server does already what its state asks for.
     is_followed: bool,
+    /// Whether it lasted for a lease, while the store worked and we heard everything.
+    is_over: bool,
+}
+
+impl Silence {
+    /// One that begins now.
+    fn new() -> Silence {
+        Silence { since: Instant::now(), is_followed: false, is_over: false }
+    }
 }
 
 impl Others {
     fn hear(&self, run: RunId) {
         let mut heard = self.heard.lock();
-        heard.runs.insert(run, Silence { since: Instant::now(), is_followed: false });
+        heard.runs.insert(run, Silence::new());
         for waiting in heard.awaited.remove(&run).into_iter().flatten() {
             // It may have lost its patience.
             let _ = waiting.send(());
@@ -93,15 +102,23 @@ impl Others {
         has_appeared
     }
 
-    /// Whether nothing was written about a run for the length of a lease.
-    pub(crate) fn are_silent_about(&self, run: RunId) -> bool {
-        self.heard.lock().runs.get(&run).is_some_and(|silence| silence.since.elapsed() >= LEASE)
+    /// Whether nothing was written about a run for the length of a lease: who held it is gone.
+    pub(crate) fn have_left(&self, run: RunId) -> bool {
+        self.heard.lock().runs.get(&run).is_some_and(|silence| silence.is_over)
+    }
+
+    /// Notes whether a run was left alone, as of now. To be asked when everything is heard.
+    fn are_leaving(&self, run: RunId) -> bool {
+        let mut heard = self.heard.lock();
+        let Some(silence) = heard.runs.get_mut(&run) else { return false };
+        silence.is_over = silence.since.elapsed() >= LEASE;
+        silence.is_over
     }
 
     /// Whether this server does already what an unfinished run asks for. One that was never heard of is from now on.
     fn are_not_needed_for(&self, run: RunId) -> bool {
         let mut heard = self.heard.lock();
-        heard.runs.entry(run).or_insert(Silence { since: Instant::now(), is_followed: false }).is_followed
+        heard.runs.entry(run).or_insert_with(Silence::new).is_followed
     }
 
     /// Notes that a run was taken up. One that waits for a worker is offered again after the next silence.
@@ -109,7 +126,7 @@ impl Others {
         let mut heard = self.heard.lock();
         let Some(silence) = heard.runs.get_mut(&run.id) else { return };
         match run.phase {
-            Phase::Queued => silence.since = Instant::now(),
+            Phase::Queued => *silence = Silence::new(),
             // Whether its claim stands is looked at again.
             Phase::Running => {}
             _ => silence.is_followed = true,
@@ -119,7 +136,9 @@ impl Others {
     /// What was silent up to now may have been so because nobody could write, or because we heard nothing.
     fn begin_anew(&self) {
         let now = Instant::now();
-        self.heard.lock().runs.values_mut().for_each(|silence| silence.since = now);
+        for silence in self.heard.lock().runs.values_mut() {
+            (silence.since, silence.is_over) = (now, false);
+        }
     }
 
     /// Forgets runs that have ended.
@@ -245,7 +264,7 @@ impl Runtime {
             self.others.begin_anew();
             return Ok(());
         }
-        let left = unattended.into_iter().filter(|(_, _, id)| self.others.are_silent_about(*id));
+        let left = unattended.into_iter().filter(|(_, _, id)| self.others.are_leaving(*id));
         let take_up = async |(_, environment, id): (String, EnvironmentName, RunId)| {
             if let Err(error) = self.take_up(&environment, id).await {
                 tracing::warn!(code = error.code(), run = %id, "a run could not be taken over yet: {error}");

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::{
     SecretMetadata, SetOutcome, SetSecret, Vault,
     check::{Maskable, check_description, check_value},
+    fold,
 };
 use crate::{
     Error,
@@ -83,8 +84,8 @@ impl Vault {
     async fn change(&self, asked: Asked<'_>) -> Result<(SecretMetadata, Action), Error> {
         let subject = subject(asked.scope, asked.name);
         let _turn = self.turns.take(&subject).await;
-        if let Some(cached) = self.cache.get(&subject)
-            && let Attempt::Done(outcome) = self.attempt(&asked, &subject, cached).await?
+        if let Some(known) = self.known(&asked, &subject).await?
+            && let Attempt::Done(outcome) = self.attempt(&asked, &subject, known).await?
         {
             return Ok(outcome);
         }
@@ -102,6 +103,17 @@ impl Vault {
                 Attempt::Raced => {}
             }
         }
+    }
+
+    /// What this server knows of the secret without asking the ledger. Where that takes a way over the network, a secret
+    /// that was never heard of is taken for one that is not set: the guard shows if it is.
+    async fn known(&self, asked: &Asked<'_>, subject: &Subject) -> Result<Option<Option<Arc<StoredSecret>>>, Error> {
+        let cached = self.cache.get(subject);
+        if cached.is_some() || !self.shared.ledger.is_shared() || self.cache.seen(subject) > Revision::ZERO {
+            return Ok(cached);
+        }
+        let folded = fold::last(&*self.shared.index, asked.scope, asked.name).await?;
+        Ok((folded == Revision::ZERO).then_some(None))
     }
 
     async fn attempt(

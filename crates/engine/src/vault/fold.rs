@@ -1,8 +1,16 @@
 //! Folds the secrets stream into lists, keeps the cache coherent, says what changed, and erases superfluous versions.
 
-use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::ControlFlow,
+    sync::Arc,
+};
 
-use claviger_core::{EnvironmentName, Revision, Scope, SecretName, secret::Action, token_to_name};
+use claviger_core::{
+    EnvironmentName, Revision, Scope, SecretName,
+    secret::{Action, Secret},
+    token_to_name,
+};
 use claviger_store::{Index, Op, Record, Stream, Subject};
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -138,8 +146,11 @@ impl Fold {
         let Some(last) = records.last() else { return Ok(()) };
         let mut ops = Vec::with_capacity(records.len());
         let mut erase = Vec::new();
+        let mut passed = HashMap::new();
         for record in records {
-            match self.read(record).await {
+            let outcome = self.read(record, &passed).await;
+            passed.insert(&record.subject, record.revision);
+            match outcome {
                 Ok(read) => {
                     erase.extend_from_slice(&read.erase);
                     ops.extend(ops_of(&read));
@@ -163,16 +174,32 @@ impl Fold {
         Ok(())
     }
 
-    /// Reads a record. One that was put back is damage. What this server wrote itself, or has a successor of in memory, need
-    /// not be looked up.
-    async fn read(&self, record: &Record) -> Result<StoredSecret, Error> {
+    /// Reads a record. One that was put back is damage. The ledger is asked only about what neither memory nor the fold
+    /// itself can tell.
+    async fn read(&self, record: &Record, passed: &HashMap<&Subject, Revision>) -> Result<StoredSecret, Error> {
         let read = StoredSecret::read(&self.shared.keyring, record)?;
         let kept = self.cache.last(&record.subject);
         let is_known = kept.is_some_and(|kept| kept == record.revision || Some(kept) == order::before(record));
-        if !is_known {
+        if !is_known && !self.follows_folded(record, &read, passed).await? {
             order::check_place(&*self.shared.ledger, Stream::Secrets, record).await?;
         }
         Ok(read)
+    }
+
+    /// Whether the record before it is the last that was folded of the secret. The fold sees every kept record in order,
+    /// so none stands between the two. `passed` are those of this batch, which the index does not have yet.
+    async fn follows_folded(
+        &self,
+        record: &Record,
+        read: &StoredSecret,
+        passed: &HashMap<&Subject, Revision>,
+    ) -> Result<bool, Error> {
+        let Secret { scope, name, .. } = &read.stored.secret;
+        let folded = match passed.get(&record.subject) {
+            Some(revision) => *revision,
+            None => last(&*self.shared.index, scope, name).await?,
+        };
+        Ok(order::before(record) == Some(folded) && folded < record.revision)
     }
 
     fn announce(&self, record: &Record, read: Arc<StoredSecret>) {

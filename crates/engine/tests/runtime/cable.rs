@@ -107,7 +107,9 @@ impl Cable {
         if fault == Fault::Unstored {
             return Err(Error::Unavailable { source: None });
         }
-        let alone = Append { follows: false, ..append };
+        // A store that others share knows message ids for a while only; here that while is always over.
+        let message_id = append.message_id.clone().filter(|_| !self.is_shared);
+        let alone = Append { follows: false, message_id, ..append };
         let stored = ledger.append(vec![alone]).await.pop().expect("one result");
         if fault == Fault::Unanswered { Err(Error::Unavailable { source: None }) } else { stored }
     }

@@ -385,6 +385,37 @@ async fn a_blocked_run_goes_on_when_the_secret_is_set_on_another_node() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_was_sent_before_its_node_died_is_not_sent_again() {
+    let store = Store::new();
+    let (a, b) = (store.node().await, store.node().await);
+    let mut first = payout_worker(&a).await;
+    a.emit("payout.requested", "{}").await;
+    let job = first.job().await;
+    let send = || made("tell", Made::Send { event: "order.paid".parse().unwrap(), data: Some(json("7")) });
+    // The event is stored, and the journal does not say so.
+    a.cable.fill_up(Some(Stream::Runs));
+    first.send(&job, vec![send()], None);
+    within(async {
+        while a.cable.refused() == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+    a.die();
+    let mut second = payout_worker(&b).await;
+    let again = second.job().await;
+    assert!(again.steps.is_empty());
+    let ack = second.report(&again, vec![send()]).await;
+    let Known::Result(Some(sent)) = &ack.steps[0].known else { panic!("{ack:?}") };
+    let sent: serde_json::Value = serde_json::from_str(sent.get()).unwrap();
+    second.complete(&again, "null").await;
+    let events = store.ledger.read(Stream::Events, &Filter::All, claviger_core::Revision::ZERO, 10).await.unwrap();
+    assert_eq!(events.len(), 2, "what started the run, and what it sent");
+    assert_eq!(sent["revision"], events[1].revision.0);
+    store.check(1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_subscription_on_one_node_gets_what_another_writes_in_order() {
     let store = Store::new();
     let (a, b) = (store.node().await, store.node().await);

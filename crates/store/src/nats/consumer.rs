@@ -122,10 +122,11 @@ impl<'a> Consumers<'a> {
     async fn try_follow(&mut self, pause: &mut Duration) -> Attempt<std::convert::Infallible> {
         let link = *self.connection.link().borrow();
         self.delete_stale().await;
-        self.check_nothing_lost().await?;
         let inbox = self.connection.client().new_inbox();
         let mut subscriber = self.connection.client().subscribe(inbox.clone()).await.map_err(|_| Fault::Closed)?;
         self.create(&inbox).await?;
+        // Afterwards: a stream that is made anew between the two takes the consumer along.
+        self.check_nothing_lost().await?;
         self.feed.set_health(Health::Fresh);
         let mut heard = Heard { consumer_sequence: 0 };
         loop {

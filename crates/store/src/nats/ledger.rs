@@ -39,13 +39,13 @@ use crate::{Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subje
 /// ten seconds; then the answer is [`Error::Unavailable`], and whether it was stored is unknown.
 ///
 /// **Lost records.** When a stream ends before what this process has seen of it, or has something else there, its calls say
-/// [`Error::Damaged`] from then on and its tails end: whatever was folded from it is wrong.
+/// [`Error::Lost`] from then on and its tails end: whatever was folded from it is wrong.
 ///
 /// **Erasing.** When `erase` or `purge` returns, the leader has overwritten the record in its block file, no read or tail of
 /// this process returns it, and the other copies follow. What is out of reach: the logs by which the servers of a cluster
-/// replicate a stream hold everything that was appended until they are compacted, which they are some minutes later at
-/// most while the stream is written to, and then the files go without being overwritten; and snapshots and backups, made
-/// by an operator. Records that retention drops are overwritten too, those of a stream with an age limit are not.
+/// replicate a stream hold everything that was appended until they compact them, after two or three minutes as a rule and
+/// only while the stream is written to, and what goes then goes without being overwritten; what the file system below keeps;
+/// snapshots and backups. Records that retention drops are overwritten too, but not those that are dropped for their age.
 ///
 /// **A full store.** What does not fit in the limits of the stream, the account or the server is refused with [`Error::Full`].
 /// It goes on when there is room again.
