@@ -68,7 +68,7 @@ Examples:
   claviger apikey bootstrap --data /var/lib/claviger     # once
   claviger start --data /var/lib/claviger
   claviger start --config config.toml --listen 127.0.0.1:9000
-  claviger start --nats nats://a:4222,b:4222,c:4222      # on NATS JetStream, where any number of servers may use it
+  claviger start --nats nats://a,b,c     # on NATS, with other servers
   CLAVIGER_SERVER__LISTEN=127.0.0.1:9000 claviger start")]
     Start(ServeArgs),
     /// Set, list, describe and delete secrets

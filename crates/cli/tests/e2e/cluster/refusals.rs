@@ -7,7 +7,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::rig::{always, node, one};
-use crate::support::{Api, ServerPlan};
+use crate::support::{Api, ServerPlan, eventually};
 
 const PASSWORD: &str = "canary-of-the-nats-password";
 
@@ -69,6 +69,29 @@ async fn credentials_files_are_private_and_expire() {
     let expired = operator.credentials(Some(Duration::ZERO)).expect("credentials");
     fs::set_permissions(&expired, fs::Permissions::from_mode(0o600)).expect("a mode");
     refused(&with(&expired), 3, "store_credentials").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_expire_are_told_of_and_can_be_replaced_while_the_node_runs() {
+    let operator = Arc::new(Operator::new().expect("an operator"));
+    let nats = one(ServerOptions { access: Access::Operator(operator.clone()), ..always() }).await;
+    let short = operator.credentials(Some(Duration::from_secs(5))).expect("credentials");
+    fs::set_permissions(&short, fs::Permissions::from_mode(0o600)).expect("a mode");
+    let server = node(&nats.urls()).argument("--nats-creds").argument(&short).start().await;
+    let api = Api::new(&server.api, "");
+    let is = |wanted: StatusCode| {
+        let api = api.clone();
+        move || {
+            let api = api.clone();
+            async move { (api.answer(api.request(Method::GET, "/readyz")).await.0 == wanted).then_some(()) }
+        }
+    };
+    eventually("the credentials have expired", is(StatusCode::SERVICE_UNAVAILABLE)).await;
+    server.process.stderr.line("does not accept the credentials: they have expired").await;
+    let lasting = operator.credentials(None).expect("credentials");
+    fs::copy(lasting, &short).expect("a copy");
+    eventually("the node is ready again", is(StatusCode::OK)).await;
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

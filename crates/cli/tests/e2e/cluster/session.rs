@@ -12,6 +12,9 @@ use crate::support::{Api, NodeProgram, eventually};
 const FIRST: &str = "sk_live_first_value";
 const SECOND: &str = "sk_live_second_one";
 
+/// How soon a change has to be seen everywhere. It takes some milliseconds; the benchmark measures how many.
+const SERVED_WITHIN: Duration = Duration::from_secs(1);
+
 /// How soon a revoked key has to fail everywhere.
 const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -19,6 +22,7 @@ const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 async fn two_nodes_serve_one_vault() {
     let rig = Rig::start().await;
     commands_at_one_node_see_what_was_done_at_the_other(&rig).await;
+    what_is_set_at_one_node_is_served_by_the_other_at_once(&rig).await;
     a_worker_at_one_node_serves_what_was_emitted_at_the_other(&rig).await;
     a_worker_in_typescript_receives_what_was_set_elsewhere(&rig).await;
     a_revoked_key_fails_at_every_node(&rig).await;
@@ -56,6 +60,18 @@ async fn commands_at_one_node_see_what_was_done_at_the_other(rig: &Rig) {
     assert_eq!(codes, [0, 5], "{left:?} {right:?}");
     a.ok(&["secret", "delete", "STRIPE_KEY"]).await;
     assert_eq!(b.run(&["secret", "get", "STRIPE_KEY", "--consistency", "strong"]).await.code, 4);
+}
+
+async fn what_is_set_at_one_node_is_served_by_the_other_at_once(rig: &Rig) {
+    let (a, b) = (rig.api(&rig.a), rig.api(&rig.b));
+    let path = "/v1/environments/default/secrets/SPREAD";
+    for number in 0..10 {
+        let set = a.set("SPREAD", &format!("value number {number}")).await;
+        let answered = Instant::now();
+        while b.answer(b.request(Method::GET, path)).await.1["revision"] != set["revision"] {
+            assert!(answered.elapsed() < SERVED_WITHIN, "{:?} after it was set at the other node", answered.elapsed());
+        }
+    }
 }
 
 async fn a_worker_at_one_node_serves_what_was_emitted_at_the_other(rig: &Rig) {
