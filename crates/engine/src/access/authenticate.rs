@@ -2,7 +2,7 @@
 
 use claviger_core::{Caller, Reach};
 use claviger_crypto::{ALL_ENVIRONMENTS, ApiKey, constant_time_eq};
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, sleep, timeout};
 
 use super::{Access, SYSTEM, known::KnownApiKey};
 use crate::Error;
@@ -13,19 +13,42 @@ const NO_HASH: [u8; 32] = [0; 32];
 /// How soon it is noticed that a key has expired.
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// How long the news of a key that another server made may take.
+const NEWS_WITHIN: Duration = Duration::from_millis(250);
+
 impl Access {
     /// Finds out who presents an API key, and waits for the store if it has to confirm that the key is in force.
+    ///
+    /// Where other servers share the store, one of them may have made the key a moment ago: a key is refused as unknown
+    /// only after a quarter of a second without news of it. Wrong and revoked keys wait as long, to be no different.
     ///
     /// # Errors
     /// Those of [`Access::authenticate`]; [`Error::Unconfirmed`] only after two seconds.
     pub async fn admit(&self, text: &str) -> Result<Caller, Error> {
-        match self.authenticate(text) {
+        let outcome = match self.authenticate(text) {
             Err(Error::Unconfirmed) => {
                 self.fresh().await?;
                 self.authenticate(text)
             }
             outcome => outcome,
+        };
+        match outcome {
+            Err(Error::UnknownApiKey) if self.freshness.is_some() => self.await_news_of(text).await,
+            outcome => outcome,
         }
+    }
+
+    async fn await_news_of(&self, text: &str) -> Result<Caller, Error> {
+        let mut changes = self.known.changes();
+        let news = async {
+            loop {
+                match self.authenticate(text) {
+                    Err(Error::UnknownApiKey) => changes.changed().await.map_err(|_| Error::Stopping)?,
+                    outcome => return outcome,
+                }
+            }
+        };
+        timeout(NEWS_WITHIN, news).await.unwrap_or(Err(Error::UnknownApiKey))
     }
 
     /// Finds out who presents an API key. A mistyped key is told apart offline; unknown, wrong and revoked keys get the

@@ -159,6 +159,24 @@ async fn where_nobody_shares_the_store_nobody_has_to_confirm_anything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_was_just_made_elsewhere_is_waited_for() {
+    let sea = Sea::new();
+    let (here, node) = (sea.node().engine().await, sea.node());
+    let there = node.engine().await;
+    there.access().fresh().await.expect("confirmed");
+    node.silence(Stream::Access).await;
+    let (key, _) = api_key(&here, Role::Operator).await;
+    let (admitted, ()) = tokio::join!(there.access().admit(&key), async {
+        sleep(SECOND / 10).await;
+        node.heal();
+    });
+    admitted.expect("admitted once the news is there");
+    let (began, nobodys) = (Instant::now(), claviger_crypto::ApiKey::generate("default").reveal());
+    assert!(matches!(there.access().admit(&nobodys).await, Err(Error::UnknownApiKey)));
+    assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_was_just_made_elsewhere_can_be_revoked_here() {
     let sea = Sea::new();
     let (here, node) = (sea.node().engine().await, sea.node());
