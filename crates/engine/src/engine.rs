@@ -9,10 +9,18 @@ use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
 };
+use zeroize::Zeroizing;
 
 use crate::{
-    Clock, Error, LiveValues, Names, access::Access, audit::Audit, events::Events, keys, runtime::Runtime, sealed,
-    shared::Shared, vault::Vault,
+    Clock, Error, LiveValues, Names,
+    access::{Access, ApiKeyMetadata},
+    audit::Audit,
+    events::Events,
+    keys,
+    runtime::Runtime,
+    sealed,
+    shared::Shared,
+    vault::Vault,
 };
 
 /// How long workers have to finish the jobs they hold.
@@ -57,18 +65,7 @@ impl Engine {
     /// [`Error::WrongMasterKey`], [`Error::NamesMismatch`], [`Error::Corrupt`] when a key or access record is damaged, and
     /// what the store says.
     pub async fn open(parts: Parts) -> Result<Engine, Error> {
-        let keyring = keys::open(&*parts.ledger, &parts.master).await?;
-        let (ledger, queue) = sealed::open(parts.names, &keyring, (parts.ledger, parts.queue)).await?;
-        let shared = Shared {
-            ledger,
-            queue,
-            index: parts.index,
-            keyring: Arc::new(keyring),
-            clock: parts.clock,
-            live: LiveValues::new(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
+        let shared = begin(parts).await?;
         // If anything below fails, what was started before it must not go on.
         let stop_on_drop = shared.stop.clone().drop_guard();
         let access = Arc::new(Access::open(shared.clone()).await?);
@@ -77,6 +74,21 @@ impl Engine {
         let events = Events::open(shared.clone(), access.clone()).await?;
         let runtime = Runtime::open(shared.clone(), access.clone(), vault.clone(), events.clone()).await?;
         Ok(Engine { shared, access, audit, vault, events, runtime, _stop_on_drop: stop_on_drop })
+    }
+
+    /// Makes the first admin key of a store, as [`Access::bootstrap`] says, and closes the ledger. Starts nothing that works
+    /// on runs or secrets.
+    ///
+    /// # Errors
+    /// Those of [`Engine::open`] and [`Access::bootstrap`].
+    pub async fn bootstrap(parts: Parts, ttl: Duration) -> Result<(ApiKeyMetadata, Zeroizing<String>), Error> {
+        let shared = begin(parts).await?;
+        let made = match Access::open(shared.clone()).await {
+            Ok(access) => access.bootstrap(ttl).await,
+            Err(error) => Err(error),
+        };
+        end(&shared).await;
+        made
     }
 
     /// Environments and API keys.
@@ -115,22 +127,44 @@ impl Engine {
         self.shared.live.clone()
     }
 
-    /// Why the store did not take the last write, until it takes one again. For telling people.
+    /// What is wrong with the store, as far as that shows: it does not take writes, it has lost what this server knows, or it
+    /// does not confirm which API keys are in force. For telling people.
     #[must_use]
     pub fn store_trouble(&self) -> Option<Error> {
-        self.shared.ledger.trouble().map(Error::from)
+        let trouble = self.shared.ledger.trouble().map(Error::from);
+        trouble.or_else(|| self.vault.trouble()).or_else(|| self.access.trouble())
     }
 
     /// Gives workers 1.5 s to finish their jobs and background tasks 3 s to end, then closes the ledger.
     pub async fn close(&self) {
         self.runtime.drain(DRAIN_WITHIN).await;
-        self.shared.stop.cancel();
-        self.shared.tasks.close();
-        if timeout(STOP_WITHIN, self.shared.tasks.wait()).await.is_err() {
-            tracing::warn!(tasks = self.shared.tasks.len(), "background tasks did not end in time");
-        }
-        self.shared.ledger.close().await;
+        end(&self.shared).await;
     }
+}
+
+/// Opens the keyring and puts together what all services share.
+async fn begin(parts: Parts) -> Result<Shared, Error> {
+    let keyring = keys::open(&*parts.ledger, &parts.master).await?;
+    let (ledger, queue) = sealed::open(parts.names, &keyring, (parts.ledger, parts.queue)).await?;
+    Ok(Shared {
+        ledger,
+        queue,
+        index: parts.index,
+        keyring: Arc::new(keyring),
+        clock: parts.clock,
+        live: LiveValues::new(),
+        tasks: TaskTracker::new(),
+        stop: CancellationToken::new(),
+    })
+}
+
+async fn end(shared: &Shared) {
+    shared.stop.cancel();
+    shared.tasks.close();
+    if timeout(STOP_WITHIN, shared.tasks.wait()).await.is_err() {
+        tracing::warn!(tasks = shared.tasks.len(), "background tasks did not end in time");
+    }
+    shared.ledger.close().await;
 }
 
 /// Without [`Engine::close`] it ends as in a crash: the tasks stop, and nothing is given back.

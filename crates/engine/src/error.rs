@@ -263,7 +263,7 @@ fn store_code(error: &claviger_store::Error) -> &'static str {
         S::ReadOnly => "store_read_only",
         S::InUse => "store_in_use",
         S::Damaged { .. } => "store_corrupt",
-        S::Lost => "records_lost",
+        S::Lost | S::Gone { .. } => "records_lost",
         S::TooLarge { .. } => "body_too_large",
         _ => "unavailable",
     }

@@ -46,14 +46,15 @@ impl Folded {
         Arc::new(Folded { stream, at, last: Mutex::default(), lost: AtomicU64::new(0), found: AtomicU64::new(0) })
     }
 
-    /// Takes up a fold where the index has it; one about another life of the store begins again.
+    /// Takes up a fold where the index has it. One about another life of a store that nobody shares begins again.
     ///
     /// # Errors
-    /// [`Error::RecordsLost`] when the stream ends before what the index reflects, and what the store says.
+    /// [`Error::RecordsLost`] when the stream ends before what the index reflects, or is another shared store's, and what the store says.
     pub(crate) async fn resume(shared: &Shared, name: &str, stream: Stream) -> Result<Arc<Folded>, Error> {
         let life = shared.ledger.incarnation().0.to_be_bytes().to_vec();
         let noted = shared.index.get(name, LIFE).await?;
         if noted.as_ref().is_some_and(|noted| *noted != life) {
+            refuse_another_life(shared, name, stream).await?;
             shared.index.clear(name).await?;
         }
         if noted.as_ref() != Some(&life) {
@@ -174,6 +175,16 @@ pub(crate) async fn last_since(
             return Err(Error::RecordsLost { stream: stream.name(), known, found });
         }
         sleep(ASKED_AGAIN_AFTER).await;
+    }
+}
+
+/// Refuses to forget what a shared store had: it may be the store that has forgotten.
+async fn refuse_another_life(shared: &Shared, name: &str, stream: Stream) -> Result<(), Error> {
+    let reflected = shared.index.reflected(name).await?;
+    let known = reflected.get(&stream).copied().unwrap_or_default();
+    match shared.ledger.is_shared() && known > Revision::ZERO {
+        true => Err(Error::RecordsLost { stream: stream.name(), known, found: Revision::ZERO }),
+        false => Ok(()),
     }
 }
 

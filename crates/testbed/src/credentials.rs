@@ -44,7 +44,9 @@ impl Operator {
             json!({ "pub": {}, "sub": {}, "subs": -1, "data": -1, "payload": -1, "type": "user", "version": 2 });
         let mut claims = claims(&user, rights);
         if let Some(valid_for) = valid_for {
-            claims["exp"] = json!(since_epoch() + valid_for.as_secs());
+            // In whole seconds, of which the last counts: none left means that it is over, not that it is about to be.
+            let last = since_epoch() + valid_for.as_secs();
+            claims["exp"] = json!(if valid_for.is_zero() { last - 2 } else { last });
         }
         let token = sign(&self.account, claims)?;
         let text = format!(

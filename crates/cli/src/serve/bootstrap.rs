@@ -42,16 +42,14 @@ pub(crate) fn run(arguments: &BootstrapArgs, key: Option<Zeroizing<Vec<u8>>>) ->
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::plain(Exit::Other, error.to_string()))?;
     let created = runtime.block_on(async {
         let store = Store::visit(&config, key).await.map_err(while_it_runs)?;
-        let opened = store.into_engine().await?;
-        for warning in &opened.facts.warnings {
+        for warning in store.warnings() {
             say(format_args!("warning: {warning}"));
         }
-        let created = create(&opened.engine, arguments.ttl).await;
-        opened.engine.close().await;
-        created
+        store.bootstrap(arguments.ttl).await
     });
     runtime.shutdown_background();
-    show_created(&Output::new(arguments.output), &created?)
+    let (info, key) = created?;
+    show_created(&Output::new(arguments.output), &CreatedApiKey { api_key: wire(info), key: SecretText::new(key) })
 }
 
 fn while_it_runs(failure: Failure) -> Failure {
@@ -80,11 +78,6 @@ pub(super) async fn hint(engine: &Engine, config: &Config, data: &DataDir) -> Re
         say(format_args!("hint: export CLAVIGER_API_KEY=$(claviger apikey bootstrap --data {data})"));
     }
     Ok(())
-}
-
-async fn create(engine: &Engine, ttl: Duration) -> Result<CreatedApiKey, Failure> {
-    let (info, key) = engine.access().bootstrap(ttl).await?;
-    Ok(CreatedApiKey { api_key: wire(info), key: SecretText::new(key) })
 }
 
 fn wire(info: ApiKeyMetadata) -> ApiKey {

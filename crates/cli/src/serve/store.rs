@@ -5,13 +5,14 @@ mod monitoring;
 mod nats;
 mod sqlite;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use claviger_api::Durability;
 use claviger_crypto::MasterKey;
-use claviger_engine::{Engine, Names, Parts, WallClock};
+use claviger_engine::{Engine, Names, Parts, WallClock, access::ApiKeyMetadata};
 use claviger_server::MasterKeyOrigin;
 use claviger_store::{Index, Ledger, Queue};
+use zeroize::Zeroizing;
 
 use crate::{
     config::Config,
@@ -81,6 +82,26 @@ impl Store {
     /// # Errors
     /// `wrong_master_key`, and what the engine says.
     pub(super) async fn into_engine(self) -> Result<Opened, Failure> {
+        let (parts, facts, lock) = self.into_parts();
+        let engine = Engine::open(parts).await.map_err(|error| not_opened(error, facts.master_key))?;
+        Ok(Opened { engine: Arc::new(engine), facts, _lock: lock })
+    }
+
+    /// Makes the first admin key, and closes the store.
+    ///
+    /// # Errors
+    /// `admin_key_exists`, `wrong_master_key`, and what the engine says.
+    pub(super) async fn bootstrap(self, ttl: Duration) -> Result<(ApiKeyMetadata, Zeroizing<String>), Failure> {
+        let (parts, facts, _lock) = self.into_parts();
+        Engine::bootstrap(parts, ttl).await.map_err(|error| not_opened(error, facts.master_key))
+    }
+
+    /// What people should know of it.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.facts.warnings
+    }
+
+    fn into_parts(self) -> (Parts, Facts, Option<Lock>) {
         let parts = Parts {
             ledger: self.ledger,
             queue: self.queue,
@@ -89,8 +110,7 @@ impl Store {
             clock: Arc::new(WallClock),
             names: self.names,
         };
-        let engine = Engine::open(parts).await.map_err(|error| not_opened(error, self.facts.master_key))?;
-        Ok(Opened { engine: Arc::new(engine), facts: self.facts, _lock: self.lock })
+        (parts, self.facts, self.lock)
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Freshness {
     /// Whether a barrier is wanted that has not begun.
     is_wanted: AtomicBool,
     wanted: Notify,
+    /// Whether the last barrier came to nothing.
+    is_failing: AtomicBool,
     /// Tells of every barrier that is over, whatever came of it.
     tried: watch::Sender<()>,
 }
@@ -88,12 +90,14 @@ impl Freshness {
             is_lost: AtomicBool::new(false),
             is_wanted: AtomicBool::new(false),
             wanted: Notify::new(),
+            is_failing: AtomicBool::new(false),
             tried: watch::Sender::new(()),
         });
         let (confirming, tasks) = (freshness.clone(), shared.tasks.clone());
         tasks.spawn(async move {
             while shared.stop.run_until_cancelled(confirming.wanted.notified()).await.is_some() {
                 let is_confirmed = shared.stop.run_until_cancelled(confirming.confirm(&shared)).await == Some(true);
+                confirming.is_failing.store(!is_confirmed, Ordering::Relaxed);
                 confirming.tried.send_replace(());
                 if !is_confirmed {
                     shared.stop.run_until_cancelled(sleep(PAUSE)).await;
@@ -137,6 +141,11 @@ impl Freshness {
                 return self.confirmed().map(drop);
             }
         }
+    }
+
+    /// Whether the store did not confirm anything when it was last asked.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     fn want(&self) {

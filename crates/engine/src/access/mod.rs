@@ -71,6 +71,12 @@ impl Access {
         }
     }
 
+    /// What keeps everybody out, if something does.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        let unconfirmed = self.freshness.as_ref().filter(|freshness| freshness.is_failing());
+        self.known.folded().intact().err().or(unconfirmed.map(|_| Error::Unconfirmed))
+    }
+
     /// Answers whether somebody who was authenticated earlier may still be served.
     ///
     /// # Errors

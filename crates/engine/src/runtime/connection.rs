@@ -209,6 +209,11 @@ impl Runtime {
         if renewed_at.is_some_and(|at| at.elapsed() < limits::RENEW_AFTER) {
             return;
         }
+        // Another server may have revoked its key: then the claim lapses, or is given up when the connection ends.
+        if let Err(error) = self.access.confirm(&session.caller).await {
+            tracing::warn!(code = error.code(), %run, "a lease is not renewed: {error}");
+            return;
+        }
         let (now, lease_until) = (Instant::now(), self.shared.now().plus(limits::LEASE));
         match self.change(&mut cell, Command::Extend { fence, lease_until }).await {
             Ok(()) => cell.job.iter_mut().for_each(|job| job.renewed_at = now),

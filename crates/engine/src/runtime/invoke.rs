@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use claviger_core::run::{End, Failure, Open, Phase, Run, RunId, StepId, StepState};
+use claviger_core::{
+    EnvironmentName,
+    run::{End, Failure, Open, Phase, Run, RunId, StepId, StepState},
+};
 
 use super::{
     Function, Runtime,
@@ -35,6 +38,17 @@ impl Runtime {
             None => "null".into(),
         };
         self.start(self.invocation(run, step, child, (function, data))).await
+    }
+
+    /// Finishes the steps of a run whose invoked runs have ended. Harmless when they are finished already.
+    pub(crate) async fn tell_of_ends(&self, environment: &EnvironmentName, id: RunId) -> Result<(), Error> {
+        let Some(run) = self.journal.load(environment, id).await? else { return Ok(()) };
+        for (step, child) in invocations(&run) {
+            if let Some(child) = self.journal.load(environment, child).await? {
+                self.tell_parent(&child, id, step).await?;
+            }
+        }
+        Ok(())
     }
 
     fn invocation(&self, run: &Run, step: &StepId, child: RunId, (function, data): (Arc<Function>, Arc<str>)) -> Start {
@@ -73,4 +87,12 @@ impl Runtime {
         })
         .await
     }
+}
+
+/// The steps of a run that wait for another run's end, and those runs.
+pub(crate) fn invocations(run: &Run) -> impl Iterator<Item = (&StepId, RunId)> {
+    run.open_steps().filter_map(|(step, open)| match open {
+        Open::Invoke { child, .. } => Some((step, *child)),
+        Open::Sleep { .. } | Open::Wait { .. } => None,
+    })
 }

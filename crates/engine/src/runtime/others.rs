@@ -25,7 +25,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{Runtime, TAKEN_UP_AT_ONCE, limits::LEASE};
+use super::{Runtime, TAKEN_UP_AT_ONCE, invoke::invocations, limits::LEASE};
 use crate::{Error, follow::follow, record::run::StoredEntry};
 
 /// How often unfinished runs are looked through for those that are silent.
@@ -33,7 +33,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(5);
 /// How long the store may take to show that we hear everything.
 const HEARS_WITHIN: Duration = Duration::from_secs(4);
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
-/// How long an ended run is remembered: whoever waits for it to appear need not ask the store.
+/// How long an ended run is remembered: whoever waits for it to appear need not ask the store, and whoever invoked it is
+/// told of its end by the server that ended it.
 const REMEMBERED: Duration = Duration::from_secs(10);
 
 /// When runs were last heard of. Cheap to clone.
@@ -52,11 +53,10 @@ struct Heard {
 }
 
 /// How long nothing was written about a run.
-#[derive(Clone, Copy)]
 struct Silence {
     since: Instant,
-    /// Whether this server does already what its state asks for.
-    is_followed: bool,
+    /// The runs whose ends it waits for, once this server does what its state asks for.
+    followed: Option<Box<[RunId]>>,
     /// Whether it lasted for a lease, while the store worked and we heard everything.
     is_over: bool,
 }
@@ -64,7 +64,7 @@ struct Silence {
 impl Silence {
     /// One that begins now.
     fn new() -> Silence {
-        Silence { since: Instant::now(), is_followed: false, is_over: false }
+        Silence { since: Instant::now(), followed: None, is_over: false }
     }
 }
 
@@ -118,7 +118,15 @@ impl Others {
     /// Whether this server does already what an unfinished run asks for. One that was never heard of is from now on.
     fn are_not_needed_for(&self, run: RunId) -> bool {
         let mut heard = self.heard.lock();
-        heard.runs.entry(run).or_insert_with(Silence::new).is_followed
+        heard.runs.entry(run).or_insert_with(Silence::new).followed.is_some()
+    }
+
+    /// Whether a run that is followed waits for one that ended a while ago, as far as we heard: whoever should have told
+    /// it may be gone.
+    fn may_owe_an_end(&self, run: RunId) -> bool {
+        let heard = self.heard.lock();
+        let awaited = heard.runs.get(&run).and_then(|silence| silence.followed.as_deref()).unwrap_or_default();
+        awaited.iter().any(|awaited| !heard.runs.contains_key(awaited))
     }
 
     /// Notes that a run was taken up. One that waits for a worker is offered again after the next silence.
@@ -129,7 +137,7 @@ impl Others {
             Phase::Queued => *silence = Silence::new(),
             // Whether its claim stands is looked at again.
             Phase::Running => {}
-            _ => silence.is_followed = true,
+            _ => silence.followed = Some(invocations(run).map(|(_, child)| child).collect()),
         }
     }
 
@@ -248,15 +256,23 @@ impl Runtime {
     }
 
     async fn sweep_once(&self) -> Result<(), Error> {
-        let (mut after, mut live, mut unattended) = (String::new(), HashSet::new(), Vec::new());
+        let (mut after, mut live) = (String::new(), HashSet::new());
+        let (mut unattended, mut owed) = (Vec::new(), Vec::new());
         loop {
             let page = self.index.live(&after, 500).await?;
             let Some((last, _, _)) = page.last() else { break };
             after.clone_from(last);
             live.extend(page.iter().map(|(_, _, id)| *id));
-            unattended.extend(page.into_iter().filter(|(_, _, id)| !self.others.are_not_needed_for(*id)));
+            for (_, environment, id) in page {
+                if !self.others.are_not_needed_for(id) {
+                    unattended.push((environment, id));
+                } else if self.others.may_owe_an_end(id) {
+                    owed.push((environment, id));
+                }
+            }
         }
         self.others.forget_all_but(&live);
+        stream::iter(owed).for_each_concurrent(TAKEN_UP_AT_ONCE, async |run| self.tell_again(run).await).await;
         if unattended.is_empty() {
             return Ok(());
         }
@@ -264,13 +280,20 @@ impl Runtime {
             self.others.begin_anew();
             return Ok(());
         }
-        let left = unattended.into_iter().filter(|(_, _, id)| self.others.are_leaving(*id));
-        let take_up = async |(_, environment, id): (String, EnvironmentName, RunId)| {
+        let left = unattended.into_iter().filter(|(_, id)| self.others.are_leaving(*id));
+        let take_up = async |(environment, id): (EnvironmentName, RunId)| {
             if let Err(error) = self.take_up(&environment, id).await {
                 tracing::warn!(code = error.code(), run = %id, "a run could not be taken over yet: {error}");
             }
         };
         stream::iter(left).for_each_concurrent(TAKEN_UP_AT_ONCE, take_up).await;
         Ok(())
+    }
+
+    /// Tells a run of the ends that it was not told of. What fails is tried again by the next sweep.
+    async fn tell_again(&self, (environment, id): (EnvironmentName, RunId)) {
+        if let Err(error) = self.tell_of_ends(&environment, id).await {
+            tracing::warn!(code = error.code(), run = %id, "a run could not be told of an end yet: {error}");
+        }
     }
 }

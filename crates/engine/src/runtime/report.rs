@@ -60,6 +60,8 @@ impl Runtime {
     async fn store_report(&self, cell: &mut Cell, session: &Session, frame: &Frame) -> Result<Ack, Error> {
         let held = cell.job.as_ref().filter(|_| is_held(cell, session, frame.fence)).ok_or(Error::Lost)?;
         let (redactor, environment) = (held.redactor.clone(), held.slot.environment().clone());
+        // Another server may have revoked its key. With every try, since tries may go on for long.
+        self.access.confirm(&session.caller).await?;
         // The last try to store may have ended without an answer: the ledger knows.
         self.journal.fill(cell, &environment, frame.run).await?;
         let run = cell.run.as_ref().ok_or(Error::Lost)?;

@@ -1,4 +1,4 @@
-//! Folds the secrets stream into lists, keeps the cache coherent, says what changed, and erases superfluous versions.
+//! Folds the secrets stream into lists, keeps the cache coherent, says what changed, and has superfluous versions erased.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -12,11 +12,10 @@ use claviger_core::{
     token_to_name,
 };
 use claviger_store::{Index, Op, Record, Stream, Subject};
-use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
-use super::{SecretMetadata, cache::SecretCache};
+use super::{SecretMetadata, cache::SecretCache, eraser};
 use crate::{
     Error,
     folded::Folded,
@@ -113,7 +112,8 @@ pub(super) async fn start(
     let folded = Folded::resume(shared, NAME, Stream::Secrets).await?;
     let reflected = folded.at();
     let last = shared.ledger.bounds(Stream::Secrets).await?.last;
-    let fold = Fold { shared: shared.clone(), cache, changes, folded: folded.clone(), live_after: last };
+    let eraser = eraser::start(shared);
+    let fold = Fold { shared: shared.clone(), cache, changes, folded: folded.clone(), eraser, live_after: last };
     fold.note_coherence();
     folded.watch_over(shared);
     shared.tasks.spawn(async move {
@@ -127,6 +127,8 @@ struct Fold {
     cache: Arc<SecretCache>,
     changes: broadcast::Sender<(EnvironmentName, SecretName)>,
     folded: Arc<Folded>,
+    /// Is told when there is something to erase.
+    eraser: Arc<Notify>,
     /// The stream's last revision when the engine started: what comes after it is news.
     live_after: Revision,
 }
@@ -145,14 +147,15 @@ impl Fold {
     async fn fold(&self, records: &[Record]) -> Result<(), Error> {
         let Some(last) = records.last() else { return Ok(()) };
         let mut ops = Vec::with_capacity(records.len());
-        let mut erase = Vec::new();
+        let mut erases = false;
         let mut passed = HashMap::new();
         for record in records {
             let outcome = self.read(record, &passed).await;
             passed.insert(&record.subject, record.revision);
             match outcome {
                 Ok(read) => {
-                    erase.extend_from_slice(&read.erase);
+                    erases |= !read.erase.is_empty();
+                    ops.extend(read.erase.iter().copied().map(eraser::note));
                     ops.extend(ops_of(&read));
                     self.announce(record, Arc::new(read));
                 }
@@ -164,13 +167,12 @@ impl Fold {
                 Err(error) => return Err(error),
             }
         }
-        // Erased before the fold has passed: a server that dies here does it again.
-        let ledger = &self.shared.ledger;
-        let erased = join_all(erase.into_iter().map(|revision| ledger.erase(Stream::Secrets, revision))).await;
-        erased.into_iter().collect::<Result<(), _>>()?;
         self.shared.index.write(NAME, ops, BTreeMap::from([(Stream::Secrets, last.revision)])).await?;
         self.folded.note(last);
         self.note_coherence();
+        if erases {
+            self.eraser.notify_one();
+        }
         Ok(())
     }
 

@@ -8,6 +8,7 @@ mod cache;
 mod change;
 mod check;
 mod deliver;
+mod eraser;
 mod fold;
 mod fresh;
 mod read;
@@ -109,6 +110,11 @@ impl Vault {
     #[must_use]
     pub fn changed(&self) -> broadcast::Receiver<(EnvironmentName, SecretName)> {
         self.changes.subscribe()
+    }
+
+    /// What makes secrets unavailable, if something does.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.folded.intact().err()
     }
 
     /// The last record of a secret, from memory when it is there.

@@ -1,6 +1,6 @@
 //! Setting, reading, deleting and delivering secrets.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use claviger_core::{Permission, Revision, Role, Scope, SecretValue, secret::Action};
 use claviger_engine::{
@@ -9,11 +9,12 @@ use claviger_engine::{
     runtime::DeclaredSecret,
     vault::{SetSecret, Short},
 };
-use claviger_store::{Ledger, Stream, Subject};
+use claviger_store::{Ledger, Op, Stream, Subject};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    Store, caller, declared, deliver, delivered, environment, list, memory_engine, name, prepare, scope, set, value,
+    Store, caller, declared, deliver, delivered, environment, eventually, list, memory_engine, name, prepare, scope,
+    set, value,
 };
 
 #[tokio::test]
@@ -144,12 +145,31 @@ async fn versions_beyond_ten_are_erased() {
     let kept: Vec<u64> = listed.secret.versions.iter().map(|version| version.number).collect();
     assert_eq!(kept, (4..=13).collect::<Vec<_>>());
     let subject = Subject::parse("secret.default.env.A").expect("a subject");
-    let history = store.ledger.history(Stream::Secrets, &subject).await.expect("read");
-    assert_eq!(history.len(), 10, "a list reflects erasures too");
+    eventually(async || store.ledger.history(Stream::Secrets, &subject).await.expect("read").len() == 10).await;
 
     let redactor = engine.vault().reopen(&environment(), &[(name("A"), 3), (name("A"), 4), (name("A"), 13)]).await;
     assert_eq!(redactor.redact("value-number-4, value-number-13"), "«A@4», «A@13»");
     assert!(!redactor.contains(b"value-number-3,"));
+}
+
+#[tokio::test]
+async fn what_was_to_be_erased_at_a_crash_is_erased_at_the_next_start() {
+    let (store, engine) = memory_engine().await;
+    let (first, last) = (set(&engine, "A", "value-one").await, set(&engine, "A", "value-two").await);
+    list(&engine).await.expect("folded");
+    drop(engine);
+    let key = format!("\0erase\0{:020}", first.secret.revision.0);
+    let note = Op::Put { key, value: Vec::new() };
+    store.index.write("secrets", vec![note], BTreeMap::new()).await.expect("noted");
+    let engine = store.engine().await;
+    let subject = Subject::parse("secret.default.env.A").expect("a subject");
+    eventually(async || {
+        let history = store.ledger.history(Stream::Secrets, &subject).await.expect("read");
+        history.iter().map(|record| record.revision).eq([last.secret.revision])
+    })
+    .await;
+    eventually(async || store.index.scan("secrets", "\0erase\0", "", 1).await.expect("scanned").is_empty()).await;
+    drop(engine);
 }
 
 #[tokio::test]

@@ -11,7 +11,9 @@ use std::{
 use async_trait::async_trait;
 use claviger_core::{Incarnation, Revision, Timestamp};
 use claviger_store::{Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subject, Tail};
+use futures_util::StreamExt;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
 /// The next number of a small generator (splitmix64), so that a seed tells the whole story.
 pub(crate) fn random(seed: &mut u64) -> u64 {
@@ -27,6 +29,8 @@ pub(crate) struct Cable {
     /// Whether other engines write too.
     is_shared: bool,
     is_cut: AtomicBool,
+    /// A stream whose tails say nothing.
+    silent: watch::Sender<Option<Stream>>,
     /// A stream whose appends fail as on a full disk.
     full: Mutex<Option<Stream>>,
     /// Appends that were refused for that.
@@ -53,6 +57,7 @@ impl Cable {
             is_shared: inner.is_shared(),
             inner,
             is_cut: AtomicBool::new(false),
+            silent: watch::Sender::default(),
             full: Mutex::new(None),
             refused: AtomicU64::new(0),
             faults: Mutex::default(),
@@ -126,6 +131,11 @@ impl Cable {
         *self.full.lock() = stream;
     }
 
+    /// Has the tails of a stream say nothing, until told otherwise.
+    pub(crate) fn silence(&self, stream: Option<Stream>) {
+        self.silent.send_replace(stream);
+    }
+
     fn reach(&self) -> Result<&dyn Ledger> {
         match self.is_cut.load(Ordering::SeqCst) {
             true => Err(Error::Unavailable { source: None }),
@@ -163,7 +173,16 @@ impl Ledger for Cable {
     }
 
     fn tail(&self, stream: Stream, filter: Filter, after: Revision) -> Tail {
-        self.inner.tail(stream, filter, after)
+        let silent = self.silent.subscribe();
+        let heard = self.inner.tail(stream, filter, after).then(move |record| {
+            let mut silent = silent.clone();
+            async move {
+                // The cable is gone when this fails, and so is whoever follows.
+                let _ = silent.wait_for(|silent| *silent != Some(stream)).await;
+                record
+            }
+        });
+        heard.boxed()
     }
 
     async fn erase(&self, stream: Stream, revision: Revision) -> Result<()> {

@@ -9,9 +9,10 @@ use std::{
     time::Duration,
 };
 
-use claviger_core::Timestamp;
+use claviger_core::{Bounds, Role, Timestamp};
 use claviger_engine::{
     Clock,
+    access::NewApiKey,
     events::Frame as EventFrame,
     runtime::{CancelReason, Known, LEASE, Made, Outgoing, Status},
 };
@@ -19,7 +20,7 @@ use claviger_store::{Filter, Ledger, MemoryLedger, MemoryQueue, Queue, Record, S
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    cable::random,
+    cable::{Fault, random},
     world::{Worker, World, admin, env, function, id, json, made, returned, within},
 };
 
@@ -365,6 +366,89 @@ async fn sleeps_and_invocations_outlive_their_node() {
     }
     assert!(seen.contains(&child.run));
     store.check(3).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parent_hears_of_an_end_that_its_node_did_not_live_to_tell() {
+    let store = Store::new();
+    let (a, b, c) = (store.node().await, store.node().await, store.node().await);
+    let mut worker = a.worker(vec![function("payout"), function("child")], 4).await;
+    a.emit("payout.requested", "{}").await;
+    let parent = worker.job().await;
+    let invoke = Made::Invoke { function: id("child"), data: Some(json("1")), timeout: None };
+    worker.suspend(&parent, vec![made("call", invoke)]).await;
+    let child = worker.job().await;
+    // By then every node knows of the parent, and that its child goes on.
+    for _ in 0..10 {
+        worker.connection.heartbeat();
+        sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
+    }
+    // The child's end is stored, and nothing after it.
+    a.cable.befall(&[Fault::None, Fault::Unstored]);
+    worker.complete(&child, "7").await;
+    let ended_at = Instant::now();
+    a.die();
+    let mut workers = [b.worker(vec![function("payout")], 1).await, c.worker(vec![function("payout")], 1).await];
+    let [of_b, of_c] = &mut workers;
+    let (again, worker) = tokio::select! {
+        job = of_b.job() => (job, of_b),
+        job = of_c.job() => (job, of_c),
+    };
+    assert_eq!(again.run, parent.run);
+    assert!(ended_at.elapsed() < LEASE, "{:?}", ended_at.elapsed());
+    assert!(matches!(&again.steps[0].known, Known::Result(Some(result)) if result.get() == "7"));
+    worker.complete(&again, "null").await;
+    store.check(2).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_session_of_a_key_that_was_revoked_elsewhere_changes_nothing_although_the_tail_is_silent() {
+    let store = Store::new();
+    let (a, b) = (store.node().await, store.node().await);
+    let new = NewApiKey {
+        role: Role::Runtime,
+        environment: Some(env()),
+        description: None,
+        bounds: Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() },
+        ttl: None,
+    };
+    let (info, key) = b.engine.access().create_api_key(&admin(), new).await.unwrap();
+    let caller = b.engine.access().admit(&key).await.unwrap();
+    let mut worker = b.worker_of(caller, vec![function("payout")], 1).await;
+    b.emit("payout.requested", "{}").await;
+    let job = worker.job().await;
+    worker.report(&job, vec![returned("charge", "7")]).await;
+    b.cable.silence(Some(Stream::Access));
+    let revoked_at = Instant::now();
+    loop {
+        match a.engine.access().revoke_api_key(&admin(), &info.id).await {
+            Ok(_) => break,
+            Err(claviger_engine::Error::ApiKeyNotFound) => sleep(Duration::from_millis(1)).await,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    sleep(PROMPTLY).await;
+    let before = (journals(&*store.ledger).await.concat().len(), events(&store).await);
+    let send = made("tell", Made::Send { event: "order.paid".parse().unwrap(), data: None });
+    worker.send(&job, vec![send], None);
+    // Long enough for a lease to be renewed.
+    sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
+    worker.connection.heartbeat();
+    sleep(PROMPTLY * 3).await;
+    assert!(worker.inbox.try_recv().is_err(), "nobody can tell yet");
+    b.cable.silence(None);
+    match within(worker.inbox.recv()).await {
+        Some(Outgoing::Refused { error: claviger_engine::Error::UnknownApiKey, .. }) => {}
+        other => panic!("{other:?}"),
+    }
+    worker.connection.heartbeat();
+    sleep(PROMPTLY).await;
+    assert!(revoked_at.elapsed() < LEASE, "nobody took the run over yet");
+    assert_eq!((journals(&*store.ledger).await.concat().len(), events(&store).await), before);
+}
+
+async fn events(store: &Store) -> usize {
+    store.ledger.read(Stream::Events, &Filter::All, claviger_core::Revision::ZERO, 10).await.unwrap().len()
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,6 +125,10 @@ impl World {
         let bounds = Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() };
         let caller =
             Caller { id: "worker-key".into(), role: Role::Runtime, reach: Reach::One(env()), bounds: Arc::new(bounds) };
+        self.worker_of(caller, functions, credit).await
+    }
+
+    pub(crate) async fn worker_of(&self, caller: Caller, functions: Vec<FunctionSpec>, credit: u32) -> Worker {
         let registration = Registration { environment: env(), functions, credit, worker: "test".to_owned() };
         let (connection, inbox) = self.engine.runtime().connect(caller, registration).await.unwrap();
         Worker { connection, inbox, jobs: VecDeque::new() }

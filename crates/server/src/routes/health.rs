@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use claviger_api::{Health, Ready};
 use claviger_core::ErrorKind;
+use claviger_engine::Error;
 use http::StatusCode;
 
 use crate::{MasterKeyOrigin, app::App};
@@ -18,12 +19,13 @@ pub(crate) async fn health() -> Json<Health> {
     get, path = "/readyz", tag = "server", security(()),
     responses(
         (status = 200, body = Ready),
-        (status = 503, description = "The server is stopping, or its store cannot be reached", body = Ready),
+        (status = 503, description = "The server is stopping, or its store cannot be reached or relied on", body = Ready),
     ),
 )]
 pub(crate) async fn ready(State(app): State<App>) -> (StatusCode, Json<Ready>) {
     let trouble = app.engine.store_trouble();
-    let is_cut_off = trouble.as_ref().is_some_and(|error| error.kind() == ErrorKind::Unavailable);
+    let is_out = |error: &Error| matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Corrupt);
+    let is_cut_off = trouble.as_ref().is_some_and(is_out);
     let (status, word) = match (app.stop.is_cancelled(), is_cut_off) {
         (true, _) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
         (false, true) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),

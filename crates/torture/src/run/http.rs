@@ -86,7 +86,8 @@ impl Http {
     /// Whether an answer only says that the store cannot be reached now. Any other is a problem.
     pub(crate) fn unless_excused(&self, what: &str, status: StatusCode, body: &Value) {
         let excused = [StatusCode::SERVICE_UNAVAILABLE, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
-        self.problems.expect(excused.contains(&status), || format!("{what} was answered with {status}: {body}"));
+        let said = || format!("{what} was answered with {status}: {} {}", body["code"], body["detail"]);
+        self.problems.expect(excused.contains(&status), said);
     }
 
     async fn answer(&self, secret: &str, action: Action, value: &str) -> Answer {
@@ -136,5 +137,39 @@ fn outcome(action: Action, status: StatusCode, body: &Value) -> Option<Outcome> 
         (_, StatusCode::CONFLICT) => Some(Outcome::Conflict { current: number("currentRevision")? }),
         (_, StatusCode::NOT_FOUND) if code == "secret_not_found" => Some(Outcome::NotSet),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SET: Action = Action::Set { expected: Some(7) };
+    const DELETE: Action = Action::Delete { expected: None };
+    const READ: Action = Action::Read(Consistency::Strong);
+
+    #[test]
+    fn answers_are_understood() {
+        let changed = json!({ "revision": 9, "version": 3 });
+        let conflict = json!({ "code": "revision_conflict", "currentRevision": 8 });
+        let not_set = json!({ "code": "secret_not_found" });
+        let set = |created| Some(Outcome::Set { revision: 9, version: 3, created });
+        assert_eq!(outcome(SET, StatusCode::CREATED, &changed), set(true));
+        assert_eq!(outcome(SET, StatusCode::OK, &changed), set(false));
+        assert_eq!(outcome(SET, StatusCode::CONFLICT, &conflict), Some(Outcome::Conflict { current: 8 }));
+        assert_eq!(outcome(DELETE, StatusCode::OK, &changed), Some(Outcome::Deleted { revision: 9, version: 3 }));
+        assert_eq!(outcome(DELETE, StatusCode::NOT_FOUND, &not_set), Some(Outcome::NotSet));
+        assert_eq!(outcome(READ, StatusCode::OK, &changed), Some(Outcome::Found { revision: 9, version: 3 }));
+        assert_eq!(outcome(READ, StatusCode::NOT_FOUND, &not_set), Some(Outcome::NotSet));
+    }
+
+    #[test]
+    fn what_tells_nothing_is_no_outcome() {
+        let lost = json!({ "code": "records_lost" });
+        let no_environment = json!({ "code": "environment_not_found" });
+        assert_eq!(outcome(READ, StatusCode::INTERNAL_SERVER_ERROR, &lost), None);
+        assert_eq!(outcome(READ, StatusCode::NOT_FOUND, &no_environment), None);
+        assert_eq!(outcome(SET, StatusCode::SERVICE_UNAVAILABLE, &json!({ "code": "unavailable" })), None);
+        assert_eq!(outcome(SET, StatusCode::OK, &Value::Null), None);
     }
 }

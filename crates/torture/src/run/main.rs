@@ -82,7 +82,7 @@ async fn torture(plan: &Plan) -> Result<Report> {
     let (stop, stopped) = watch::channel(false);
     let clients = world.clients(&problems)?.into_iter().map(|client| Arc::new(client) as Arc<dyn Client>);
     let clients: Vec<Arc<dyn Client>> = clients.collect();
-    let nemesis = Nemesis::new(world.clone(), recorder.clone(), random.fork());
+    let nemesis = Nemesis::new(world.clone(), recorder.clone(), random.fork(), plan);
     let runs = Runs::start(&world, &load, &problems, &mut random, &stopped).await?;
     let rage = async {
         let raged = nemesis.rage(plan.time, &problems).await;
@@ -100,7 +100,7 @@ async fn torture(plan: &Plan) -> Result<Report> {
     for error in world.nodes.iter().flat_map(|node| node.errors()) {
         problems.add(format!("a server logged: {error}"));
     }
-    let runs = done.check(&world).await?;
+    let runs = done.check(&world, &history).await?;
     let begun = Instant::now();
     let violations = check(&history, &Rules { staleness: STALENESS, faults });
     let checked_in = begun.elapsed();

@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 use anyhow::Result;
 use claviger_testbed::Proxy;
 use claviger_torture::{Fault, Random, Recorder};
+use futures_util::future::try_join_all;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use crate::{problems::Problems, world::World};
+use crate::{plan::Plan, problems::Problems, world::World};
 
 /// What may happen to a server.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +25,10 @@ enum Harm {
 }
 
 /// To whom.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Victim {
-    /// A nats-server.
-    Nats(usize),
+    /// These nats-servers.
+    Nats(Vec<usize>),
     /// A Claviger server.
     Node(usize),
 }
@@ -42,6 +43,8 @@ pub(crate) struct Nemesis {
     world: Arc<World>,
     recorder: Arc<Recorder>,
     random: Random,
+    /// Whether all nats-servers are killed at once, too.
+    blackouts: bool,
     /// When whose default reads may have been old.
     faults: Vec<Fault>,
     rounds: usize,
@@ -58,9 +61,9 @@ pub(crate) struct Raged {
 }
 
 impl Nemesis {
-    pub(crate) fn new(world: Arc<World>, recorder: Arc<Recorder>, mut random: Random) -> Nemesis {
-        let first = random.below(60);
-        Nemesis { world, recorder, random, faults: Vec::new(), rounds: 0, first }
+    pub(crate) fn new(world: Arc<World>, recorder: Arc<Recorder>, mut random: Random, plan: &Plan) -> Nemesis {
+        let (first, blackouts) = (random.below(60), plan.blackouts);
+        Nemesis { world, recorder, random, blackouts, faults: Vec::new(), rounds: 0, first }
     }
 
     /// Goes on for so long, and ends with everything mended; earlier when something does not get well again.
@@ -81,32 +84,41 @@ impl Nemesis {
         Raged { faults: self.faults, rounds: self.rounds }
     }
 
-    /// Every kind of harm in turn, to the nats-servers and to ours by turns. Every other time the nats-server that leads the
-    /// stream of secrets is the victim.
+    /// Every kind of harm in turn, to the nats-servers and to ours by turns.
     async fn next(&mut self) -> (Harm, Victim) {
         let (turn, pair) = (self.rounds % 2, self.rounds / 2);
-        let harm = HARMS[pair % HARMS.len()];
+        let (harm, time) = (HARMS[pair % HARMS.len()], pair / HARMS.len());
         // Another victim each time that the same harm comes round again.
-        let number = self.first + pair / HARMS.len() + pair;
-        let leader = if self.random.one_in(2) { self.world.nats.stream_leader(SECRETS).await } else { None };
+        let number = self.first + time + pair;
         match turn {
-            0 => (harm, Victim::Nats(leader.unwrap_or(number % self.world.nats.servers().len()))),
+            0 => (harm, Victim::Nats(self.nats_servers(harm, time, number).await)),
             _ => (harm, Victim::Node(number % self.world.nodes.len())),
         }
+    }
+
+    /// One of them: every other time, by chance, the one that leads the stream of secrets. With blackouts every other kill
+    /// is of all.
+    async fn nats_servers(&mut self, harm: Harm, time: usize, number: usize) -> Vec<usize> {
+        let count = self.world.nats.servers().len();
+        if self.blackouts && matches!(harm, Harm::Kill) && time % 2 == 1 {
+            return (0..count).collect();
+        }
+        let leader = if self.random.one_in(2) { self.world.nats.stream_leader(SECRETS).await } else { None };
+        vec![leader.unwrap_or(number % count)]
     }
 
     #[allow(clippy::print_stdout, reason = "shows the progress")]
     async fn round(&mut self) -> Result<()> {
         let (harm, victim) = self.next().await;
         let began = self.recorder.now();
-        let (what, before) = (describe(harm, victim), self.recorder.count());
+        let (what, before) = (describe(harm, &victim), self.recorder.count());
         let open = self.faults.len();
         let fault = |node| Fault { node, began, ended: Duration::MAX };
-        self.faults.extend(self.struck(victim).into_iter().map(fault));
-        self.harm(harm, victim).await?;
+        self.faults.extend(self.struck(&victim).into_iter().map(fault));
+        self.harm(harm, &victim)?;
         sleep(self.random.millis(800..=3_000)).await;
         let mended = self.recorder.now();
-        self.mend(harm, victim).await?;
+        self.mend(harm, &victim).await?;
         self.world.is_well().await?;
         let ended = self.recorder.now();
         self.faults[open..].iter_mut().for_each(|fault| fault.ended = ended);
@@ -121,45 +133,74 @@ impl Nemesis {
     }
 
     /// The Claviger servers that may not hear of changes then.
-    fn struck(&self, victim: Victim) -> Vec<usize> {
+    fn struck(&self, victim: &Victim) -> Vec<usize> {
         match victim {
             Victim::Nats(_) => (0..self.world.nodes.len()).collect(),
-            Victim::Node(node) => vec![node],
+            Victim::Node(node) => vec![*node],
         }
     }
 
-    async fn harm(&self, harm: Harm, victim: Victim) -> Result<()> {
+    fn harm(&self, harm: Harm, victim: &Victim) -> Result<()> {
+        match victim {
+            Victim::Nats(servers) => servers.iter().try_for_each(|at| self.harm_nats(harm, *at)),
+            Victim::Node(at) => self.harm_node(harm, *at),
+        }
+    }
+
+    fn harm_nats(&self, harm: Harm, at: usize) -> Result<()> {
         let nats = &self.world.nats;
-        match (harm, victim) {
-            (Harm::Kill, Victim::Nats(at)) => nats.servers()[at].kill(),
-            (Harm::Pause, Victim::Nats(at)) => nats.servers()[at].pause()?,
-            (Harm::CutOff, Victim::Nats(at)) => nats.isolate(at),
-            (Harm::Silence, Victim::Nats(at)) => nats.silence(at),
-            (Harm::Kill, Victim::Node(at)) => self.world.nodes[at].kill(),
-            (Harm::Pause, Victim::Node(at)) => self.world.nodes[at].signal(Signal::STOP)?,
-            (Harm::CutOff, Victim::Node(at)) => self.world.nodes[at].links().iter().for_each(Proxy::cut),
-            (Harm::Silence, Victim::Node(at)) => self.world.nodes[at].links().iter().for_each(Proxy::stall),
+        match harm {
+            Harm::Kill => nats.servers()[at].kill(),
+            Harm::Pause => nats.servers()[at].pause()?,
+            Harm::CutOff => nats.isolate(at),
+            Harm::Silence => nats.silence(at),
         }
         Ok(())
     }
 
-    async fn mend(&self, harm: Harm, victim: Victim) -> Result<()> {
-        let nats = &self.world.nats;
-        match (harm, victim) {
-            (Harm::Kill, Victim::Nats(at)) => nats.servers()[at].restart().await?,
-            (Harm::Pause, Victim::Nats(at)) => nats.servers()[at].resume()?,
-            (Harm::CutOff | Harm::Silence, Victim::Nats(_)) => nats.heal(),
-            (Harm::Kill, Victim::Node(at)) => self.world.nodes[at].start().await?,
-            (Harm::Pause, Victim::Node(at)) => self.world.nodes[at].signal(Signal::CONT)?,
-            (Harm::CutOff | Harm::Silence, Victim::Node(at)) => {
-                self.world.nodes[at].links().iter().for_each(Proxy::heal);
+    fn harm_node(&self, harm: Harm, at: usize) -> Result<()> {
+        let node = &self.world.nodes[at];
+        match harm {
+            Harm::Kill => node.kill(),
+            Harm::Pause => node.signal(Signal::STOP)?,
+            Harm::CutOff => node.links().iter().for_each(Proxy::cut),
+            Harm::Silence => node.links().iter().for_each(Proxy::stall),
+        }
+        Ok(())
+    }
+
+    async fn mend(&self, harm: Harm, victim: &Victim) -> Result<()> {
+        match victim {
+            Victim::Nats(servers) => {
+                try_join_all(servers.iter().map(|at| self.mend_nats(harm, *at))).await?;
+                Ok(())
             }
+            Victim::Node(at) => self.mend_node(harm, *at).await,
+        }
+    }
+
+    async fn mend_nats(&self, harm: Harm, at: usize) -> Result<()> {
+        let nats = &self.world.nats;
+        match harm {
+            Harm::Kill => nats.servers()[at].restart().await?,
+            Harm::Pause => nats.servers()[at].resume()?,
+            Harm::CutOff | Harm::Silence => nats.heal(),
+        }
+        Ok(())
+    }
+
+    async fn mend_node(&self, harm: Harm, at: usize) -> Result<()> {
+        let node = &self.world.nodes[at];
+        match harm {
+            Harm::Kill => node.start().await?,
+            Harm::Pause => node.signal(Signal::CONT)?,
+            Harm::CutOff | Harm::Silence => node.links().iter().for_each(Proxy::heal),
         }
         Ok(())
     }
 }
 
-fn describe(harm: Harm, victim: Victim) -> String {
+fn describe(harm: Harm, victim: &Victim) -> String {
     let harm = match harm {
         Harm::Kill => "kill -9 of",
         Harm::CutOff => "cut off:",
@@ -167,7 +208,8 @@ fn describe(harm: Harm, victim: Victim) -> String {
         Harm::Silence => "silenced:",
     };
     match victim {
-        Victim::Nats(at) => format!("{harm} nats-server {}", at + 1),
+        Victim::Nats(servers) if servers.len() > 1 => format!("{harm} all nats-servers"),
+        Victim::Nats(servers) => format!("{harm} nats-server {}", servers[0] + 1),
         Victim::Node(at) => format!("{harm} Claviger server {}", at + 1),
     }
 }

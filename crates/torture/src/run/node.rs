@@ -155,3 +155,15 @@ fn port(log: &str) -> Option<u16> {
 fn text(path: &Path) -> Result<&str> {
     path.to_str().context("a path that is not text")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_port_is_read_once_its_line_is_whole() {
+        assert_eq!(port("WARN x\nclaviger ready api=http://127.0.0.1:41000 data=/tmp/data\n"), Some(41_000));
+        assert_eq!(port("claviger ready api=http://127.0.0.1:410"), None);
+        assert_eq!(port(""), None);
+    }
+}

@@ -15,6 +15,7 @@ Usage: cargo xtask torture [OPTION]…
   --seconds S    how long faults go on; checking comes after it [default: 120]
   --seed N       repeats a course of faults and requests, as far as the machine's timing permits [default: by chance]
   --nodes N      Claviger servers, 1 to 9 [default: 3]
+  --blackouts    every other kill of a nats-server is one of all three at once: more than NATS promises to survive
   --server FILE  the server's program [default: `claviger` beside this program]";
 
 /// What to do.
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     /// How many Claviger servers.
     pub(crate) nodes: usize,
+    /// Whether all nats-servers are killed at once, too.
+    pub(crate) blackouts: bool,
     /// The server's program.
     pub(crate) server: PathBuf,
 }
@@ -41,6 +44,7 @@ impl Plan {
                 "--seconds" => plan.time = Duration::try_from_secs_f64(value()?.parse()?)?,
                 "--seed" => plan.seed = value()?.parse()?,
                 "--nodes" => plan.nodes = value()?.parse()?,
+                "--blackouts" => plan.blackouts = true,
                 "--server" => plan.server = value()?.into(),
                 other => bail!("`{other}` is not known\n{HELP}"),
             }
@@ -55,6 +59,6 @@ impl Plan {
         let beside = program.parent().context("this program is nowhere")?;
         // The hasher's keys are random for each process.
         let seed = RandomState::new().hash_one("seed") % 1_000_000;
-        Ok(Plan { time: Duration::from_secs(120), seed, nodes: 3, server: beside.join("claviger") })
+        Ok(Plan { time: Duration::from_secs(120), seed, nodes: 3, blackouts: false, server: beside.join("claviger") })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error as _, sync::Arc};
 
+use claviger_core::Incarnation;
 use claviger_crypto::MasterKey;
 use claviger_engine::Names;
 use claviger_server::MasterKeyOrigin;
@@ -19,11 +20,13 @@ use crate::{
 ///
 /// # Errors
 /// `no_master_key`, `store_in_use` while another server has the data directory, `store_unreachable`, `store_credentials`,
-/// `store_unsuitable`, `not_durable` where that is required, and what the store says.
+/// `store_unsuitable`, `records_lost` when the store or a stream of it is not the one that was there, `not_durable` where that is
+/// required, and what the store says.
 pub(super) async fn open(nats: &Nats, data: &DataDir, key: Option<MasterKey>) -> Result<Store, Failure> {
     let master = key.ok_or_else(|| no_master_key(NATS_NEEDS_KEY))?;
     let lock = data.lock()?;
-    let ledger = connect(nats).await?;
+    let index = data.file("index.db");
+    let ledger = connect(nats, SqliteIndex::life(&index)?).await?;
     let judgment = match judge(nats, &ledger).await {
         Ok(judgment) => judgment,
         Err(failure) => {
@@ -31,7 +34,7 @@ pub(super) async fn open(nats: &Nats, data: &DataDir, key: Option<MasterKey>) ->
             return Err(failure);
         }
     };
-    let index = SqliteIndex::open(data.file("index.db"), ledger.incarnation())?;
+    let index = SqliteIndex::open(index, ledger.incarnation())?;
     Open { ledger, index: Arc::new(index), master, judgment }.into_store(nats, Some(lock)).await
 }
 
@@ -41,14 +44,15 @@ pub(super) async fn open(nats: &Nats, data: &DataDir, key: Option<MasterKey>) ->
 /// As [`open`], but it requires no durability.
 pub(super) async fn visit(nats: &Nats, key: Option<MasterKey>) -> Result<Store, Failure> {
     let master = key.ok_or_else(|| no_master_key(NATS_NEEDS_KEY))?;
-    let ledger = connect(nats).await?;
+    let ledger = connect(nats, None).await?;
     let placements = ledger.placements().await?;
     let judgment = durability::judge(&placements, &monitoring::Learned::default());
     let judgment = Judgment { lines: Vec::new(), ..judgment };
     Open { ledger, index: Arc::new(MemoryIndex::new()), master, judgment }.into_store(nats, None).await
 }
 
-async fn connect(nats: &Nats) -> Result<NatsLedger, Failure> {
+/// Connects to the store, which has to be the known one, if there is one.
+async fn connect(nats: &Nats, known: Option<Incarnation>) -> Result<NatsLedger, Failure> {
     for file in nats.credentials_file.iter().chain(nats.identity.iter().map(|(_, key)| key)) {
         private_file::read(file, Others::GroupReads)?;
     }
@@ -58,6 +62,7 @@ async fn connect(nats: &Nats) -> Result<NatsLedger, Failure> {
         client_certificate: nats.identity.clone(),
         name: nats.name.clone(),
         replicas: nats.replicas,
+        known,
         ..NatsOptions::new(nats.servers.iter().map(|server| server.url().as_str()))
     };
     NatsLedger::connect(options).await.map_err(|error| not_connected(&error, &nats.servers))

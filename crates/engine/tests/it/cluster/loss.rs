@@ -97,6 +97,18 @@ async fn a_server_whose_index_reflects_more_than_the_stream_has_does_not_start()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_whose_index_is_about_another_store_does_not_start() {
+    let (_sea, node, engine) = four_records().await;
+    drop(engine);
+    let elsewhere = Sea::new().node_with(node.index.clone());
+    for _ in 0..2 {
+        let error = elsewhere.try_engine().await.expect_err("it does not start, nor the second time");
+        let (_, known, found) = lost(&error).expect("records were lost");
+        assert!(known > 0 && found == 0, "{error:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_goes_back_under_a_running_server_is_noticed() {
     let sea = Sea::new();
     let node = sea.node();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::{Context, Result};
 use claviger_core::Revision;
 use claviger_store::{Filter, Ledger, NatsLedger, NatsOptions, Record, Stream};
+use claviger_torture::Operation;
 use serde_json::Value;
 
 use super::{Emitted, worker::STEPS};
@@ -32,10 +33,11 @@ struct Journal {
     goes_on_after_its_end: bool,
 }
 
-/// Journals by run, ids of events by revision.
+/// Journals by run, ids of events by revision, and the last revision of each secret.
 pub(super) struct Books {
     runs: BTreeMap<String, Journal>,
     events: BTreeMap<u64, String>,
+    secrets: HashMap<String, u64>,
 }
 
 impl Books {
@@ -56,8 +58,13 @@ impl Books {
             events
                 .insert(record.revision.0, body(&record)?["id"].as_str().context("an event without an id")?.to_owned());
         }
+        let mut secrets = HashMap::new();
+        for record in all(&ledger, Stream::Secrets).await? {
+            let secret = record.subject.tokens().last().context("a secret without a name")?;
+            secrets.insert(secret.to_owned(), record.revision.0);
+        }
         ledger.close().await;
-        Ok(Books { runs, events })
+        Ok(Books { runs, events, secrets })
     }
 
     pub(super) fn deliveries(&self) -> usize {
@@ -80,6 +87,21 @@ impl Books {
         }
         for run in jobs.keys().filter(|run| !self.runs.contains_key(*run)) {
             problems.add(format!("run {run} came to a worker, and the ledger has no such run"));
+        }
+    }
+
+    /// The last acknowledged change of each secret is there, or a later one.
+    pub(super) fn check_secrets(&self, history: &[Operation], problems: &Problems) {
+        let mut last: HashMap<&str, u64> = HashMap::new();
+        for operation in history {
+            let revision = last.entry(&operation.secret).or_default();
+            *revision = operation.written().unwrap_or_default().max(*revision);
+        }
+        for (secret, acknowledged) in last {
+            let found = self.secrets.get(secret).copied().unwrap_or_default();
+            problems.expect(acknowledged <= found, || {
+                format!("{secret}: revision {acknowledged} was acknowledged, the ledger ends with {found}")
+            });
         }
     }
 
@@ -154,5 +176,53 @@ async fn all(ledger: &NatsLedger, stream: Stream) -> Result<Vec<Record>> {
             return Ok(records);
         }
         records.extend(next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn journal(entries: &[Value]) -> Journal {
+        let mut journal = Journal::default();
+        entries.iter().for_each(|entry| journal.take(entry));
+        journal
+    }
+
+    fn created() -> Value {
+        json!({ "created": { "function": "order", "event_id": "order-0-1" } })
+    }
+
+    fn progressed(steps: &[&str], ending: &Value) -> Value {
+        let outcomes: Vec<Value> = steps.iter().map(|step| json!([step, 0, { "finished": {} }])).collect();
+        json!({ "progressed": { "outcomes": outcomes, "ending": ending } })
+    }
+
+    #[test]
+    fn a_run_with_each_result_once_and_one_end_is_sound() {
+        let released = json!({ "released": { "then": "queued" } });
+        let all = [
+            created(),
+            progressed(&STEPS[..1], &Value::Null),
+            released,
+            progressed(&STEPS[1..], &json!({ "completed": {} })),
+        ];
+        let sound = journal(&all);
+        assert!(sound.is_sound(), "{sound:?}");
+        assert_eq!((sound.releases, sound.event.as_str()), (1, "order-0-1"));
+    }
+
+    #[test]
+    fn results_stored_twice_and_second_ends_are_not_sound() {
+        let end = json!({ "completed": {} });
+        let twice = [created(), progressed(&STEPS, &Value::Null), progressed(&STEPS[..1], &end)];
+        let two_ends = [created(), progressed(&STEPS, &end), progressed(&[], &end)];
+        let no_end = [created(), progressed(&STEPS, &Value::Null)];
+        let lost = [created(), json!({ "released": { "then": "lost" } })];
+        for entries in [&twice[..], &two_ends, &no_end, &lost] {
+            assert!(!journal(entries).is_sound(), "{entries:?}");
+        }
     }
 }

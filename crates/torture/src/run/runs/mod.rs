@@ -152,9 +152,10 @@ async fn set_required(client: &Http) -> Result<()> {
 
 impl Done {
     /// Compares what is known with what the stopped servers left in the ledger.
-    pub(crate) async fn check(&self, world: &World) -> Result<Counts> {
+    pub(crate) async fn check(&self, world: &World, history: &[Operation]) -> Result<Counts> {
         let books = Books::read(&world.nats.urls()).await?;
         books.check(&self.emitted, &self.shop.jobs(), &self.problems);
+        books.check_secrets(history, &self.problems);
         Ok(Counts {
             events: self.emitted.len(),
             jobs: self.shop.jobs().values().sum(),

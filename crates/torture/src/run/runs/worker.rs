@@ -26,7 +26,7 @@ pub(super) const REQUIRED: &str = "TORTURE_KEY";
 pub(super) const VALUE: &str = "canary-torture-key";
 
 /// Long enough for a fault to come in between.
-const STEP_TAKES: Duration = Duration::from_millis(20);
+const STEP_TAKES: Duration = Duration::from_millis(100);
 
 /// How many runs may be unfinished.
 const UNFINISHED: usize = 60;
