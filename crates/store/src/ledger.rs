@@ -132,6 +132,13 @@ pub enum Error {
     /// What was acknowledged is no longer there.
     #[error("a stream has lost records that were acknowledged")]
     Lost,
+    /// The store, or a stream of it, is not there any more, or is not the one that was there before. Nothing was made or
+    /// changed.
+    #[error("{what}")]
+    Gone {
+        /// What is not there, by its name.
+        what: String,
+    },
     /// The backend failed or is shutting down; whether an append was stored is unknown.
     #[error("the store is not available")]
     Unavailable {
@@ -157,7 +164,7 @@ impl Error {
             }
             Error::Full | Error::ReadOnly => ErrorKind::Full,
             Error::TooLarge { .. } => ErrorKind::TooLarge,
-            Error::Damaged { .. } | Error::Lost => ErrorKind::Corrupt,
+            Error::Damaged { .. } | Error::Lost | Error::Gone { .. } => ErrorKind::Corrupt,
         }
     }
 }

@@ -76,6 +76,12 @@ impl Live {
         self.position.subscribe()
     }
 
+    /// The last of the latest records that passes.
+    pub(crate) fn last(&self, filter: &Filter) -> Option<Revision> {
+        let recent = self.recent.lock();
+        recent.records.iter().rev().find(|record| filter.matches(&record.subject)).map(|record| record.revision)
+    }
+
     /// A page of the latest records; `None` when older ones are wanted.
     pub(crate) fn page(&self, filter: &Filter, after: Revision) -> Option<Page> {
         self.recent.lock().page(filter, after)

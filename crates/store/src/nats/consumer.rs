@@ -6,7 +6,7 @@ use async_nats::{Message, Subscriber, jetstream::stream::Info};
 use claviger_core::{Revision, Timestamp};
 use futures_util::StreamExt;
 use serde::Serialize;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     api::{Anything, Which, header, number},
@@ -22,13 +22,19 @@ use super::{
 use crate::{Record, Stream};
 
 /// How often a consumer with nothing to say says so.
-const HEARTBEAT: Duration = Duration::from_millis(500);
+const HEARTBEAT: Duration = Duration::from_millis(250);
 
-/// After so long without a word it is taken for dead.
-const SILENCE: Duration = Duration::from_secs(2);
+/// After so long without a word it is taken for dead: within the second by which what is known here may be behind.
+const SILENCE: Duration = Duration::from_millis(900);
+
+/// How long it may bring nothing while the stream has something for it.
+const BEHIND_FOR: Duration = Duration::from_secs(2);
 
 /// How long the server keeps a consumer to which nobody listens.
 const KEPT_FOR: Duration = Duration::from_secs(10);
+
+/// How long the new consumer waits for the end of an old one, whose server may be the one that died.
+const DELETED_WITHIN: Duration = Duration::from_millis(200);
 
 /// Longest pause before a new consumer is made.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -128,7 +134,7 @@ impl<'a> Consumers<'a> {
         // Afterwards: a stream that is made anew between the two takes the consumer along.
         self.check_nothing_lost().await?;
         self.feed.set_health(Health::Fresh);
-        let mut heard = Heard { consumer_sequence: 0 };
+        let mut heard = Heard { consumer_sequence: 0, behind_since: None };
         loop {
             let message = self.next(&mut subscriber, link).await?;
             heard.take(self, message).await?;
@@ -208,10 +214,10 @@ impl<'a> Consumers<'a> {
     async fn delete_stale(&mut self) {
         for name in std::mem::take(&mut self.stale) {
             let request = format!("CONSUMER.DELETE.{}.{name}", self.names.stream);
-            match self.connection.ask_once::<Anything>(&request, &()).await {
-                Ok(_) => {}
-                Err(fault) if fault.code() == Some(code::NO_CONSUMER) => {}
-                Err(_) => self.stale.push(name),
+            match timeout(DELETED_WITHIN, self.connection.ask_once::<Anything>(&request, &())).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(fault)) if fault.code() == Some(code::NO_CONSUMER) => {}
+                Ok(Err(_)) | Err(_) => self.stale.push(name),
             }
         }
     }
@@ -232,6 +238,8 @@ impl Consumers<'_> {
 /// What came from the consumer so far.
 struct Heard {
     consumer_sequence: u64,
+    /// Since when it has said nothing but that it is there, although there is something to bring.
+    behind_since: Option<Instant>,
 }
 
 impl Heard {
@@ -245,17 +253,28 @@ impl Heard {
     }
 
     /// A heartbeat, or a question whether we keep up.
-    async fn take_word(&self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
+    async fn take_word(&mut self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
         let stalled = message.headers.as_ref().and_then(|headers| header(headers, "Nats-Consumer-Stalled"));
         if let Some(subject) = message.reply.as_deref().or(stalled) {
             let answered = consumers.connection.client().publish(subject.to_owned(), Vec::new().into()).await;
             answered.map_err(|_| Fault::Disconnected)?;
         }
         let last = message.headers.as_ref().and_then(|headers| number(headers, "Nats-Last-Consumer"));
-        if last.is_some_and(|last| last != self.consumer_sequence) { Err(Fault::Silent) } else { Ok(()) }
+        let is_idle = last.is_none_or(|last| last == self.consumer_sequence);
+        if is_idle && self.brings_what_there_is(consumers.feed) { Ok(()) } else { Err(Fault::Silent) }
+    }
+
+    /// One that is alive and brings nothing may sit on a server that does not follow the stream any more.
+    fn brings_what_there_is(&mut self, feed: &Feed) -> bool {
+        if !feed.is_behind() {
+            self.behind_since = None;
+            return true;
+        }
+        self.behind_since.get_or_insert_with(Instant::now).elapsed() < BEHIND_FOR
     }
 
     fn take_record(&mut self, consumers: &Consumers<'_>, message: Message) -> Attempt<()> {
+        self.behind_since = None;
         let place = message.reply.as_deref().and_then(Place::parse).ok_or(Fault::Unreadable)?;
         if place.consumer_sequence != self.consumer_sequence + 1 {
             return Err(Fault::Silent);

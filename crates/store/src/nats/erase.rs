@@ -30,7 +30,7 @@ pub(super) async fn erase(shared: &Shared, stream: Stream, revision: Revision) -
 pub(super) async fn purge(shared: &Shared, stream: Stream, subject: &Subject) -> Result<()> {
     let filter = Filter::Exact(subject.clone());
     loop {
-        let page = read::read(shared, stream, &filter, Span::page(Revision::ZERO)).await?;
+        let page = read::read(shared, stream, &filter, Span::page(Revision::ZERO, Revision::ZERO)).await?;
         if page.records.is_empty() && page.is_all {
             return Ok(());
         }

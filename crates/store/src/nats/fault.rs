@@ -97,6 +97,15 @@ impl Fault {
         }
     }
 
+    /// Whether it did not fit, in the store or in a message.
+    pub(super) fn is_limit(&self) -> bool {
+        match self {
+            Fault::Refused { code, description } => code::is_full(*code, description) || code::is_too_large(*code),
+            Fault::TooLarge { .. } => true,
+            _ => false,
+        }
+    }
+
     /// The number, when JetStream said no.
     pub(super) fn code(&self) -> Option<u64> {
         match self {

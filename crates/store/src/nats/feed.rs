@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::fault::Fault;
-use crate::{Bounds, Record, live::Live};
+use crate::{Bounds, Filter, Record, live::Live};
 
 /// Most revisions remembered as erased: more than a replica that still answers is behind.
 const ERASED: usize = 65_536;
@@ -23,6 +23,8 @@ pub(super) struct Feed {
     passed: watch::Sender<Revision>,
     /// The last revision that was acknowledged to this process.
     acknowledged: AtomicU64,
+    /// The last sequence that this process knows to be in the stream, control records included.
+    placed: AtomicU64,
     health: Mutex<Health>,
     /// The last record that was seen, to be found there again.
     witness: Mutex<Option<(Revision, Timestamp)>>,
@@ -53,6 +55,7 @@ impl Feed {
             live: Live::new(bounds),
             passed: watch::Sender::new(passed),
             acknowledged: AtomicU64::new(0),
+            placed: AtomicU64::new(0),
             health: Mutex::new(Health::New),
             witness: Mutex::default(),
             erased: Mutex::default(),
@@ -92,6 +95,17 @@ impl Feed {
 
     pub(super) fn acknowledged(&self, revision: Revision) {
         self.acknowledged.fetch_max(revision.0, Ordering::AcqRel);
+        self.placed(revision);
+    }
+
+    /// A record or control record of this sequence is in the stream.
+    pub(super) fn placed(&self, revision: Revision) {
+        self.placed.fetch_max(revision.0, Ordering::AcqRel);
+    }
+
+    /// Whether the stream has what the consumer has not brought yet.
+    pub(super) fn is_behind(&self) -> bool {
+        self.passed.borrow().0 < self.placed.load(Ordering::Acquire)
     }
 
     pub(super) fn witness(&self) -> Option<(Revision, Timestamp)> {
@@ -123,6 +137,14 @@ impl Feed {
     pub(super) fn bounds(&self) -> Bounds {
         let Bounds { first, last } = self.live.position().bounds;
         Bounds { first, last: last.max(Revision(self.acknowledged.load(Ordering::Acquire))) }
+    }
+
+    /// How far what passes is known to go, as far as that is remembered. It may have been erased by others.
+    pub(super) fn known(&self, filter: &Filter) -> Revision {
+        match filter {
+            Filter::All => self.bounds().last,
+            Filter::Exact(_) | Filter::Under(_) => self.live.last(filter).unwrap_or_default(),
+        }
     }
 
     /// It is in no read from now on. What has not been given out yet cannot have been erased.

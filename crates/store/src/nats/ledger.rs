@@ -13,7 +13,7 @@ use super::{
     connection::{ANSWER_WITHIN, NatsConnection},
     consumer, erase,
     feed::Feed,
-    incarnation,
+    incarnation, life,
     names::Names,
     notes,
     options::NatsOptions,
@@ -58,22 +58,28 @@ pub struct NatsLedger {
 }
 
 impl NatsLedger {
-    /// Connects, makes the streams that are not there, and checks the others.
+    /// Connects, makes the streams of a new store, and checks those of one that was there.
     ///
     /// # Errors
-    /// [`Error::Unsuitable`] names what has to be set up differently, [`Error::Credentials`] says that we are not
+    /// [`Error::Gone`] when a stream of a store is absent that was there before, or the store is not
+    /// [the known one](NatsOptions::known): then nothing is made. [`Error::Unsuitable`] names what has to be set up differently, [`Error::Credentials`] says that we are not
     /// let in, and [`Error::Unavailable`] that no server, or no leader of a stream, was found within some seconds.
     pub async fn connect(options: NatsOptions) -> Result<NatsLedger> {
         let connection = NatsConnection::open(&options).await?;
+        let is_new = life::check(&connection, options.known).await?.is_none();
+        let absent = if is_new { Absent::Made(options.replicas) } else { Absent::Lost };
         // The keyring's first, alone: of servers that start together, one makes it.
-        let keyring = open_shelf(&connection, Stream::Keyring, options.replicas).await?;
+        let keyring = open_shelf(&connection, Stream::Keyring, absent).await?;
         let others = Stream::ALL.into_iter().filter(|&stream| stream != Stream::Keyring);
-        let replicas = options.replicas.unwrap_or(connection.replicas());
-        let others = others.map(|stream| open_shelf(&connection, stream, Some(replicas)));
+        let absent = match absent {
+            Absent::Made(replicas) => Absent::Made(replicas.or(Some(connection.replicas()))),
+            Absent::Lost => Absent::Lost,
+        };
+        let others = others.map(|stream| open_shelf(&connection, stream, absent));
         let mut shelves = vec![keyring];
         shelves.extend(try_join_all(others).await?);
         let shelves = shelves.try_into().unwrap_or_else(|_| unreachable!("a shelf for each stream"));
-        let incarnation = incarnation::find(&connection).await?;
+        let incarnation = incarnation::find_or_draw(&connection).await?;
         let shared = Arc::new(Shared::new(connection, shelves));
         let run = |stream| tokio::spawn(consumer::run(shared.clone(), stream));
         let consumers = Mutex::new(Stream::ALL.into_iter().map(run).collect());
@@ -95,9 +101,22 @@ impl NatsLedger {
     }
 }
 
-async fn open_shelf(connection: &NatsConnection, stream: Stream, replicas: Option<usize>) -> Result<Shelf> {
+/// What a stream is that is not there.
+#[derive(Clone, Copy)]
+enum Absent {
+    /// To be made, with so many copies.
+    Made(Option<usize>),
+    /// Lost.
+    Lost,
+}
+
+async fn open_shelf(connection: &NatsConnection, stream: Stream, absent: Absent) -> Result<Shelf> {
     let names = Names::of(connection.name(), stream);
-    let info = streams::settle(connection, stream, &names, replicas).await?;
+    let info = match absent {
+        Absent::Made(replicas) => streams::find_or_make(connection, stream, &names, replicas).await?,
+        Absent::Lost => life::find(connection, &names).await?,
+    };
+    streams::check(stream, &names, &info.config)?;
     if stream == Stream::Keyring {
         connection.found_replicas(info.config.num_replicas);
     }

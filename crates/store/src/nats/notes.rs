@@ -61,6 +61,7 @@ pub(super) async fn barrier(shared: &Shared, stream: Stream) -> Result<Revision>
     let feed = shared.feed(stream);
     let barrier = write(shared, stream, Control::Barrier, feed.bounds().into(), Expected::Any);
     let placed = barrier.run(&shared.connection).await?;
+    feed.placed(placed);
     let mut passed = feed.passed();
     let seen = timeout(ANSWER_WITHIN * 3, passed.wait_for(|passed| *passed >= placed)).await;
     match seen {

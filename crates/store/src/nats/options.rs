@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf};
 
+use claviger_core::Incarnation;
+
 /// How to connect a [`NatsLedger`](crate::NatsLedger).
 #[derive(Clone)]
 pub struct NatsOptions {
@@ -21,6 +23,8 @@ pub struct NatsOptions {
     /// How many servers keep a copy of each stream that is made, 1 to 5. `None`: three, or one where the
     /// servers are no cluster. Streams that exist keep theirs.
     pub replicas: Option<usize>,
+    /// The life of the store that was seen before, if one was. Then no other life will do, and nothing is made.
+    pub known: Option<Incarnation>,
 }
 
 impl NatsOptions {
@@ -37,6 +41,7 @@ impl NatsOptions {
             client_certificate: None,
             name: "claviger".to_owned(),
             replicas: None,
+            known: None,
         }
     }
 

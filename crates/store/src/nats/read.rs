@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use async_nats::{HeaderMap, StatusCode};
+use async_trait::async_trait;
 use claviger_core::Revision;
 use serde::{Deserialize, Serialize};
 
 use super::{
     api::{Kept, Which, number},
     fault::{Attempt, Fault},
+    leader::{Leader, newest_since, revision},
     pause::Patience,
     shared::Shared,
 };
@@ -31,17 +33,19 @@ pub(super) struct Span {
     pub(super) limit: usize,
     /// Bytes after which it ends, with the record that goes beyond.
     pub(super) bytes: usize,
+    /// How far the stream is known to go: who answers for less is behind.
+    known: Revision,
 }
 
 impl Span {
     /// At most so many records.
     pub(super) fn records(after: Revision, limit: usize) -> Span {
-        Span { after, limit, bytes: usize::MAX }
+        Span { after, limit, bytes: usize::MAX, known: Revision::ZERO }
     }
 
-    /// A page's worth.
-    pub(super) fn page(after: Revision) -> Span {
-        Span { after, limit: PAGE_RECORDS, bytes: PAGE_BYTES }
+    /// A page's worth of a stream that is known to go so far.
+    pub(super) fn page(after: Revision, known: Revision) -> Span {
+        Span { after, limit: PAGE_RECORDS, bytes: PAGE_BYTES, known }
     }
 }
 
@@ -54,8 +58,37 @@ pub(super) struct Found {
 
 /// The last record that passes.
 pub(super) async fn last(shared: &Shared, stream: Stream, filter: &Filter) -> Result<Option<Record>> {
-    let kept = newest(shared, stream, filter).await?;
+    let known = shared.feed(stream).known(filter);
+    let kept = Asked { shared, stream, filter }.newest_since(known).await?;
     Ok(kept.and_then(|kept| shared.record(stream, kept)))
+}
+
+/// Who is asked for the last message that passes.
+struct Asked<'a> {
+    shared: &'a Shared,
+    stream: Stream,
+    filter: &'a Filter,
+}
+
+impl Asked<'_> {
+    async fn newest_since(&self, known: Revision) -> Result<Option<Kept>> {
+        // The only server that has a stream cannot be behind.
+        let known = if self.shared.is_replicated(self.stream) { known } else { Revision::ZERO };
+        newest_since(self, known).await
+    }
+}
+
+#[async_trait]
+impl Leader for Asked<'_> {
+    async fn newest(&self) -> Result<Option<Kept>> {
+        newest(self.shared, self.stream, self.filter).await
+    }
+
+    async fn end(&self) -> Result<Revision> {
+        let connection = &self.shared.connection;
+        let info = connection.info(&self.shared.names(self.stream).stream).await;
+        Ok(Revision(info.map_err(|fault| connection.explain(fault))?.state.last_sequence))
+    }
 }
 
 /// The last message that passes, as the stream's leader has it.
@@ -88,9 +121,11 @@ async fn direct_last(shared: &Shared, stream: &str, subject: &str) -> Attempt<Op
     }
 }
 
-/// Kept records in revision order. The leader says how far they go; any replica may give them, and one
+/// Kept records in revision order. The leader says how far they go, one that is not behind what is known here; any replica may give them, and one
 /// that has not come so far is asked again.
 pub(super) async fn read(shared: &Shared, stream: Stream, filter: &Filter, span: Span) -> Result<Found> {
+    let known = span.known.max(shared.feed(stream).known(filter));
+    let span = Span { known, ..span };
     let mut reader = Reader { shared, stream, filter, span, records: Vec::new(), bytes: 0, seen: span.after };
     let mut patience = Patience::new();
     let mut goal = reader.goal().await?;
@@ -139,8 +174,8 @@ impl Reader<'_> {
 
     /// The revision of the last record that passes.
     async fn goal(&self) -> Result<Revision> {
-        let last = newest(self.shared, self.stream, self.filter).await?;
-        Ok(last.map_or(Revision::ZERO, |kept| kept.revision))
+        let asked = Asked { shared: self.shared, stream: self.stream, filter: self.filter };
+        Ok(revision(asked.newest_since(self.span.known).await?.as_ref()))
     }
 
     /// One batch of direct gets.

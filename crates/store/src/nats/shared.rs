@@ -131,9 +131,9 @@ impl Pages for Source {
             return Ok(page);
         }
         let last = live.position().bounds.last;
-        let found = read::read(&self.0, stream, filter, Span::page(after)).await?;
+        let found = read::read(&self.0, stream, filter, Span::page(after, last)).await?;
         let returned = found.records.last().map_or(after, |record| record.revision);
-        // What was read is the state after `last`, so up to there nothing is missing.
+        // Who answered was not behind `last`, so up to there nothing is missing.
         let seen = if found.is_all { returned.max(last) } else { returned };
         Ok(Page { records: found.records, seen })
     }

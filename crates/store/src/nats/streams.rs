@@ -6,7 +6,7 @@ use async_nats::jetstream::stream::{Config, DiscardPolicy, Info, PersistenceMode
 
 use super::{
     connection::NatsConnection,
-    fault::{Attempt, code},
+    fault::{Attempt, Fault, code},
     names::Names,
 };
 use crate::{Error, MAX_RECORD_BYTES, Result, Stream};
@@ -21,32 +21,40 @@ const REPLICAS: usize = 3;
 /// are more than this. Retention drops them long before.
 const BUCKET_HISTORY: i64 = 1_000_000;
 
-/// Makes the stream, if it is not there, and checks it, if it is.
-pub(super) async fn settle(
+/// What the leader says about the stream, if there is one. Whether it is as it has to be was not looked at.
+pub(super) async fn find(connection: &NatsConnection, names: &Names) -> Result<Option<Info>> {
+    connection.find(&names.stream).await.map_err(|fault| explain(connection, names, fault))
+}
+
+/// Makes the stream, if it is not there.
+pub(super) async fn find_or_make(
     connection: &NatsConnection,
     stream: Stream,
     names: &Names,
     replicas: Option<usize>,
 ) -> Result<Info> {
-    let found = match connection.find(&names.stream).await {
-        Ok(Some(found)) => Ok(found),
-        Ok(None) => make(connection, stream, names, replicas).await,
-        Err(fault) => Err(fault),
-    };
-    let found = found.map_err(|fault| match fault.code() {
+    match find(connection, names).await? {
+        Some(found) => Ok(found),
+        None => {
+            let made = make(connection, stream, names, replicas).await;
+            made.map_err(|fault| explain(connection, names, fault))
+        }
+    }
+}
+
+fn explain(connection: &NatsConnection, names: &Names, fault: Fault) -> Error {
+    match fault.code() {
         // Nothing that trying again would help.
         Some(_) if !fault.is_passing() => {
             Error::Unsuitable { what: format!("the stream `{}` cannot be made: {fault}", names.stream) }
         }
         _ => connection.explain(fault),
-    })?;
-    check(stream, names, &found.config)?;
-    Ok(found)
+    }
 }
 
 async fn make(connection: &NatsConnection, stream: Stream, names: &Names, replicas: Option<usize>) -> Attempt<Info> {
     let made = create(connection, &wanted(stream, names, replicas.unwrap_or(REPLICAS))).await;
-    match made.as_ref().err().and_then(super::fault::Fault::code) {
+    match made.as_ref().err().and_then(Fault::code) {
         Some(code::NO_REPLICAS) if replicas.is_none() => create(connection, &wanted(stream, names, 1)).await,
         _ => made,
     }
@@ -84,7 +92,7 @@ fn wanted(stream: Stream, names: &Names, replicas: usize) -> Config {
 
 /// Whether a stream is as it has to be. How many copies it has, where, and on which storage is up to the
 /// operator, and so are limits that say no when they are reached.
-fn check(stream: Stream, names: &Names, found: &Config) -> Result<()> {
+pub(super) fn check(stream: Stream, names: &Names, found: &Config) -> Result<()> {
     let setting = Setting { stream: &names.stream };
     let (mut subjects, mut wanted) = (found.subjects.clone(), names.subjects());
     subjects.sort();

@@ -1,5 +1,7 @@
 //! One append, tried until its outcome is known or patience is over.
 
+use std::sync::Arc;
+
 use async_nats::{HeaderMap, Message};
 use bytes::Bytes;
 use claviger_core::Revision;
@@ -95,6 +97,7 @@ impl Write {
         let mut patience = Patience::new();
         let mut sent = first;
         let mut may_be_stored = self.message_id.starts_with(CALLER);
+        let mut is_unanswered = false;
         loop {
             let outcome = match sent {
                 Ok(mut sent) => sent.answer().await.and_then(|answer| acknowledged(&answer)),
@@ -112,6 +115,9 @@ impl Write {
                     Err(fault) => return Err(connection.explain(fault)),
                 }
             }
+            if is_unanswered && fault.is_limit() {
+                return self.find_despite(connection, fault).await;
+            }
             if is_raced {
                 self.check_guard(connection).await?;
             }
@@ -119,7 +125,18 @@ impl Write {
                 return Err(connection.explain(fault));
             }
             may_be_stored = true;
+            is_unanswered |= !is_raced;
             sent = self.send(connection).await;
+        }
+    }
+
+    /// The outcome when an attempt got no answer and the next one met a limit. The servers look at limits first, so that
+    /// alone does not say that nothing was stored.
+    async fn find_despite(&self, connection: &NatsConnection, limit: Fault) -> Result<Revision> {
+        match self.find_duplicate(connection).await {
+            Ok(Some(revision)) => Ok(revision),
+            Ok(None) => Err(connection.explain(limit)),
+            Err(unknown) => Err(Error::Unavailable { source: Some(Arc::new(unknown)) }),
         }
     }
 

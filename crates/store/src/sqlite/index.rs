@@ -101,6 +101,21 @@ impl SqliteIndex {
         }
     }
 
+    /// Which life of the ledger a file is about, if it reflects anything of it. Blocks like [`open`](SqliteIndex::open).
+    ///
+    /// # Errors
+    /// As [`open`](SqliteIndex::open). A file that would be made anew for another reason, or is not there, is about none.
+    pub fn life(path: impl AsRef<Path>) -> Result<Option<Incarnation>> {
+        let path = path.as_ref();
+        if !path.exists() {
+            return Ok(None);
+        }
+        match connect::index_writer(path).and_then(|connection| life(&connection)) {
+            Err(Error::Damaged { .. }) => Ok(None),
+            life => life,
+        }
+    }
+
     fn open_whole(path: &Path, incarnation: Incarnation) -> Result<SqliteIndex> {
         drop(private_file(path)?);
         let mut connection = connect::index_writer(path)?;
@@ -153,6 +168,16 @@ fn prepare(connection: &mut Connection, incarnation: Incarnation) -> Result<()> 
         return Err(Error::Damaged { what: "the index is about another life of the ledger" });
     }
     Ok(())
+}
+
+fn life(connection: &Connection) -> Result<Option<Incarnation>> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version != VERSION {
+        return Ok(None);
+    }
+    let query = "SELECT incarnation FROM life WHERE EXISTS (SELECT 1 FROM reflected WHERE revision > 0)";
+    let life = connection.query_row(query, [], |row| row.get::<_, i64>(0)).optional()?;
+    Ok(life.map(|life| Incarnation(life.cast_unsigned())))
 }
 
 fn write(transaction: &Transaction<'_>, fold: &str, ops: Vec<Op>, reflected: BTreeMap<Stream, Revision>) -> Result<()> {

@@ -205,7 +205,10 @@ async fn a_stream_that_was_made_anew_is_noticed() {
     }
     ledger.barrier(Stream::Runs).await.unwrap();
     let client = house::client(&server.urls()).await;
-    client.delete_stream(format!("{}_runs", options.name)).await.unwrap();
+    let name = format!("{}_runs", options.name);
+    let config = client.get_stream(&name).await.unwrap().cached_info().config.clone();
+    client.delete_stream(&name).await.unwrap();
+    client.create_stream(config).await.unwrap();
     let other = NatsLedger::connect(options).await.unwrap();
     for _ in 0..5 {
         append(&other, "a", b"y").await.unwrap();

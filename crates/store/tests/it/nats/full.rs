@@ -2,10 +2,10 @@
 
 use async_nats::jetstream::stream::Config;
 use claviger_core::Revision;
-use claviger_store::{Error, Filter, Ledger, NatsLedger, Stream, Subject};
-use claviger_testbed::{NatsServer, ServerOptions};
+use claviger_store::{Error, Filter, Ledger, NatsLedger, NatsOptions, Stream, Subject};
+use claviger_testbed::{NatsServer, Proxy, ServerOptions};
 
-use super::house::{self, append, entry};
+use super::house::{self, append, entry, next};
 
 /// Appends until there is no room; gives how many were appended.
 async fn fill(ledger: &NatsLedger) -> u64 {
@@ -47,6 +47,36 @@ async fn a_full_stream_says_so_and_goes_on_when_there_is_room() {
         let runs = client.get_stream(format!("{}_runs", options.name)).await.unwrap();
         client.update_stream(Config { max_bytes: 400_000, ..runs.cached_info().config.clone() }).await.unwrap();
         says_so_and_goes_on(&NatsLedger::connect(options).await.unwrap()).await;
+    }
+}
+
+/// What was stored is not refused as what did not fit, although there is no room when it is tried again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_that_fits_is_stored_though_its_answer_is_lost() {
+    let server = house::server().await;
+    let proxy = Proxy::start(server.port()).await.unwrap();
+    let options = house::options(vec![proxy.url()]);
+    let ledger = NatsLedger::connect(options.clone()).await.unwrap();
+    let direct = NatsLedger::connect(NatsOptions { servers: server.urls(), ..options.clone() }).await.unwrap();
+    let client = house::client(&server.urls()).await;
+    for round in 0..10_u8 {
+        let runs = client.get_stream(format!("{}_runs", options.name)).await.unwrap().cached_info().clone();
+        let max_messages = i64::try_from(runs.state.messages).unwrap() + 1;
+        client.update_stream(Config { max_messages, ..runs.config }).await.unwrap();
+        let last = Revision(runs.state.last_sequence);
+        let mut news = direct.tail(Stream::Runs, Filter::All, last);
+        let cutting = async {
+            let stored = next(&mut news, 1).await;
+            proxy.interrupt();
+            stored[0].revision
+        };
+        let bytes = [round];
+        let appending = append(&ledger, "a", &bytes);
+        let (answer, stored) = house::in_time(async { tokio::join!(appending, cutting) }).await;
+        match answer {
+            Ok(revision) => assert_eq!(revision, stored),
+            Err(error) => assert!(matches!(error, Error::Unavailable { .. }), "{error:?}"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@ mod credentials;
 mod erased;
 mod faults;
 mod full;
+mod gone;
 mod house;
 mod key_value;
 mod queue;

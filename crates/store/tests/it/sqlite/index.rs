@@ -37,6 +37,21 @@ async fn another_incarnation_begins_anew() {
 }
 
 #[tokio::test]
+async fn its_life_is_that_of_what_it_reflects() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index.db");
+    assert_eq!(SqliteIndex::life(&path).unwrap(), None);
+    assert!(!path.exists(), "it is not made");
+    drop(SqliteIndex::open(&path, Incarnation(1)).unwrap());
+    assert_eq!(SqliteIndex::life(&path).unwrap(), None, "it reflects nothing");
+    written(&path).await;
+    assert_eq!(SqliteIndex::life(&path).unwrap(), Some(Incarnation(u64::MAX)));
+    assert!(!is_empty(&path, Incarnation(u64::MAX)).await);
+    fs::write(&path, b"not a database, but long enough to look at").unwrap();
+    assert_eq!(SqliteIndex::life(&path).unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_damaged_file_begins_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("index.db");
