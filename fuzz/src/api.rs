@@ -25,6 +25,7 @@ pub fn set_secret(data: &[u8]) {
 /// Whether a message repeats a text. Letters, digits and the punctuation of our own messages do not count: a fuzzer that
 /// sees what it is compared with finds those words by itself.
 fn repeats(message: &str, text: &str) -> bool {
-    let is_foreign = |c: char| !(c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "`'\"(){}[],.:;_-".contains(c));
+    let is_foreign =
+        |c: char| !(c.is_ascii_alphanumeric() || c.is_ascii_whitespace() || "`'\"(){}[],.:;_-".contains(c));
     text.len() >= 12 && text.contains(is_foreign) && message.contains(text)
 }

@@ -20,8 +20,9 @@ export function handleSignals(worker: Stoppable, logger: Logger): () => void {
   const onSignal = (signal: NodeJS.Signals) => {
     if (!isStopping) {
       isStopping = true;
-      logger.info(`${signal}: finishing the jobs in flight; once more ends at once`);
+      // Told to the server first: whoever reads the line may rely on no other job being taken.
       void worker.stop();
+      logger.info(`${signal}: finishing the jobs in flight; once more ends at once`);
       return;
     }
     worker.abort();
