@@ -49,15 +49,11 @@ fn build(root: &Path) -> Command {
 }
 
 fn tests(root: &Path) -> Command {
-    let mut command = if shell::has_program("cargo-nextest") {
+    if shell::has_program("cargo-nextest") {
         cargo(root, &["nextest", "run", "--workspace", "--no-fail-fast"])
     } else {
         cargo(root, &["test", "--workspace", "--no-fail-fast", "--bins", "--lib", "--tests"])
-    };
-    // With it, errors that are only retried take a trace each, which an unoptimized build needs long for: the crash test's
-    // clients came to a stop over them.
-    command.env("RUST_BACKTRACE", "0");
-    command
+    }
 }
 
 fn sdk_tests(root: &Path, sdk: &Path) -> Command {
