@@ -31,7 +31,7 @@ use crate::support::{Api, FakeStripe, NodeProgram, NodeWorker, Relay, Server, ev
 const WRITERS: usize = 4;
 const SECRETS_EACH: usize = 8;
 
-/// How many runs may be unfinished.
+/// How many runs of the shop may be unfinished.
 const UNFINISHED: usize = 100;
 
 const EMITTERS: [(&str, &[&str]); 3] = [
