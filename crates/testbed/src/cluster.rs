@@ -1,4 +1,4 @@
-//! Three servers.
+//! Several servers.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use crate::{
     server::{ASK_EVERY, PATIENCE, STARTS, is_port_taken},
 };
 
-/// Servers of a cluster.
+/// Servers of a cluster, where nothing else is asked for.
 const SIZE: usize = 3;
 
 /// How the servers of a cluster reach each other.
@@ -26,7 +26,7 @@ pub enum Routes {
     Proxied,
 }
 
-/// Three nats-servers. Streams may have three replicas. Dropped, they are killed.
+/// Three nats-servers, or as many as asked for. Streams may have three replicas. Dropped, they are killed.
 pub struct NatsCluster {
     servers: Vec<NatsServer>,
     /// By the places of the server that connects and the one it reaches.
@@ -41,9 +41,17 @@ impl NatsCluster {
     /// # Errors
     /// When a server does not start, or they do not find together within a minute.
     pub async fn start(options: ServerOptions, routes: Routes) -> Result<NatsCluster> {
+        NatsCluster::start_many(SIZE, options, routes).await
+    }
+
+    /// The same with as many servers.
+    ///
+    /// # Errors
+    /// As [`start`](NatsCluster::start).
+    pub async fn start_many(size: usize, options: ServerOptions, routes: Routes) -> Result<NatsCluster> {
         let mut starts = 1;
         loop {
-            let cluster = NatsCluster::new(&options, routes).await?;
+            let cluster = NatsCluster::new(size, &options, routes).await?;
             match try_join_all(cluster.servers.iter().map(NatsServer::restart)).await {
                 Ok(_) => {
                     cluster.ready().await?;
@@ -55,14 +63,14 @@ impl NatsCluster {
         }
     }
 
-    async fn new(options: &ServerOptions, routes: Routes) -> Result<NatsCluster> {
-        let all = ports::free::<{ 3 * SIZE }>()?;
+    async fn new(size: usize, options: &ServerOptions, routes: Routes) -> Result<NatsCluster> {
+        let all = ports::free(3 * size)?;
         let ports: Vec<Ports> =
             all.chunks(3).map(|ports| Ports { client: ports[0], monitor: ports[1], cluster: ports[2] }).collect();
         let mut links = HashMap::new();
         let mut nowhere = None;
         if routes == Routes::Proxied {
-            for (from, to) in pairs() {
+            for (from, to) in pairs(size) {
                 links.insert((from, to), Proxy::start(ports[to].cluster).await?);
             }
             let proxy = Proxy::start(0).await?;
@@ -75,11 +83,11 @@ impl NatsCluster {
                 Some(proxy) => proxy.address().to_string(),
                 None => format!("127.0.0.1:{}", ports[to].cluster),
             };
-            let routes = (0..SIZE).filter(|to| *to != at).map(reached).collect();
+            let routes = (0..size).filter(|to| *to != at).map(reached).collect();
             let membership = Membership { routes, advertised: advertised.clone() };
             NatsServer::new(&format!("node{}", at + 1), options, ports[at], Some(&membership))
         };
-        let servers = (0..SIZE).map(server).collect::<Result<_>>()?;
+        let servers = (0..size).map(server).collect::<Result<_>>()?;
         Ok(NatsCluster { servers, links, _nowhere: nowhere })
     }
 
@@ -178,12 +186,12 @@ impl NatsCluster {
         let Some(leader) = self.leader().await else { return false };
         let Ok(meta) = self.servers[leader].monitor("/jsz").await else { return false };
         let others = members(&meta["meta_cluster"]["replicas"]);
-        others.filter(|other| other["current"] == true && other["offline"] != true).count() == SIZE - 1
+        others.filter(|other| other["current"] == true && other["offline"] != true).count() == self.servers.len() - 1
     }
 }
 
-fn pairs() -> impl Iterator<Item = (usize, usize)> {
-    (0..SIZE).flat_map(|from| (0..SIZE).map(move |to| (from, to))).filter(|(from, to)| from != to)
+fn pairs(size: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..size).flat_map(move |from| (0..size).map(move |to| (from, to))).filter(|(from, to)| from != to)
 }
 
 fn members(list: &Value) -> impl Iterator<Item = &Value> {

@@ -24,6 +24,8 @@ mod ports;
 mod process;
 mod proxy;
 mod server;
+mod stand_in;
+mod talk;
 mod tls;
 
 pub use binary::binary;
@@ -33,4 +35,5 @@ pub use credentials::Operator;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use server::NatsServer;
+pub use stand_in::StandIn;
 pub use tls::{ClientFiles, Tls};

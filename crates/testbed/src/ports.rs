@@ -14,7 +14,7 @@ const RANGE: Range<u16> = 10_000..32_000;
 const TRIES: u64 = 1_000;
 
 /// Different ports that are free now. Somebody may still be faster; the server then says so when it starts.
-pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
+pub(crate) fn free(count: usize) -> Result<Vec<u16>> {
     let random = RandomState::new();
     let mut found = HashSet::new();
     for attempt in 0..TRIES {
@@ -24,10 +24,9 @@ pub(crate) fn free<const N: usize>() -> Result<[u16; N]> {
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             found.insert(port);
         }
-        if found.len() == N {
-            let mut ports = found.into_iter();
-            return Ok(std::array::from_fn(|_| ports.next().unwrap_or_default()));
+        if found.len() == count {
+            return Ok(found.into_iter().collect());
         }
     }
-    bail!("no {N} ports between {} and {} are free", RANGE.start, RANGE.end)
+    bail!("no {count} ports between {} and {} are free", RANGE.start, RANGE.end)
 }

@@ -1,6 +1,11 @@
 //! One server.
 
-use std::{fs, net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use parking_lot::Mutex;
@@ -17,6 +22,7 @@ use crate::{
     config::{Membership, Ports},
     monitor, ports,
     process::Process,
+    talk,
 };
 
 /// How long a server may take to start, and a cluster to find a leader.
@@ -33,6 +39,7 @@ pub struct NatsServer {
     name: String,
     scheme: &'static str,
     ports: Ports,
+    membership: Option<Membership>,
     // Before the directory, which it writes to.
     process: Mutex<Option<Process>>,
     directory: TempDir,
@@ -66,10 +73,21 @@ impl NatsServer {
         membership: Option<&Membership>,
     ) -> Result<NatsServer> {
         let directory = TempDir::new()?;
-        let text = options.file(name, ports, &directory.path().join("store"), membership)?;
-        fs::write(directory.path().join("nats.conf"), text)?;
         let scheme = if options.tls.is_some() { "tls" } else { "nats" };
-        Ok(NatsServer { name: name.to_owned(), scheme, ports, process: Mutex::new(None), directory })
+        let (name, membership, process) = (name.to_owned(), membership.cloned(), Mutex::new(None));
+        let server = NatsServer { name, scheme, ports, membership, process, directory };
+        server.configure(options)?;
+        Ok(server)
+    }
+
+    /// Writes its configuration anew: it is to be like this from its next [`restart`](NatsServer::restart) on. Whether it has
+    /// TLS cannot be changed.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, options: &ServerOptions) -> Result<()> {
+        let text = options.file(&self.name, self.ports, &self.store(), self.membership.as_ref())?;
+        Ok(fs::write(self.directory.path().join("nats.conf"), text)?)
     }
 
     /// The server's name.
@@ -114,6 +132,21 @@ impl NatsServer {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.directory.path()
+    }
+
+    /// Where JetStream stores everything.
+    #[must_use]
+    pub fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    /// The answer of JetStream to a request such as `STREAM.DELETE.name`, as an operator's tool sends it; `null` is no body.
+    /// Only where everybody is let in and there is no TLS.
+    ///
+    /// # Errors
+    /// When it does not answer within some seconds, or says no.
+    pub async fn jetstream(&self, request: &str, body: &Value) -> Result<Value> {
+        talk::ask(self.ports.client, request, body).await
     }
 
     /// Kills it (`SIGKILL`), and returns when it is gone. What JetStream stored stays.
@@ -192,8 +225,8 @@ impl NatsServer {
 }
 
 pub(crate) fn free_ports() -> Result<Ports> {
-    let [client, monitor, cluster] = ports::free()?;
-    Ok(Ports { client, monitor, cluster })
+    let free = ports::free(3)?;
+    Ok(Ports { client: free[0], monitor: free[1], cluster: free[2] })
 }
 
 /// Whether a start is worth another try, with other ports.

@@ -4,7 +4,10 @@ use async_nats::{HeaderMap, Message, StatusCode, jetstream::stream};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use claviger_core::{Revision, Timestamp};
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IgnoredAny},
+};
 
 use super::{
     connection::NatsConnection,
@@ -58,16 +61,40 @@ struct GotMessage {
 #[derive(Deserialize)]
 pub(super) struct Anything {}
 
+/// Who answers for a stream.
+#[derive(Deserialize)]
+struct Answerer {
+    config: Copies,
+    cluster: Option<Lead>,
+}
+
+#[derive(Deserialize)]
+struct Copies {
+    num_replicas: usize,
+}
+
+/// A server tells since when it leads, if it does.
+#[derive(Deserialize)]
+struct Lead {
+    leader_since: Option<IgnoredAny>,
+}
+
+impl Answerer {
+    fn leads(&self) -> bool {
+        let is_only_one = self.config.num_replicas <= 1;
+        is_only_one || self.cluster.as_ref().is_some_and(|cluster| cluster.leader_since.is_some())
+    }
+}
+
 impl NatsConnection {
     /// Asks JetStream once.
     pub(super) async fn ask_once<T: DeserializeOwned>(&self, subject: &str, body: &impl Serialize) -> Attempt<T> {
+        given(&self.answer(subject, body).await?)
+    }
+
+    async fn answer(&self, subject: &str, body: &impl Serialize) -> Attempt<Message> {
         let body = serde_json::to_vec(body).map_err(|_| Fault::Unreadable)?;
-        let answer = self.request(&format!("$JS.API.{subject}"), body.into()).await?;
-        match serde_json::from_slice(&answer.payload) {
-            Ok(Answer::Given(given)) => Ok(given),
-            Ok(Answer::Refused { error }) => Err(error.into()),
-            Err(_) => Err(Fault::Unreadable),
-        }
+        self.request(&format!("$JS.API.{subject}"), body.into()).await
     }
 
     /// Asks until there is an answer, for a while. Only for what may be asked twice.
@@ -96,7 +123,7 @@ impl NatsConnection {
     pub(super) async fn find(&self, stream: &str) -> Attempt<Option<stream::Info>> {
         let mut patience = Patience::new();
         loop {
-            match self.ask_once(&format!("STREAM.INFO.{stream}"), &()).await {
+            match self.info_once(stream).await {
                 Ok(info) => return Ok(Some(info)),
                 Err(fault) if fault.code() == Some(code::NO_STREAM) => return Ok(None),
                 Err(fault) if fault.is_passing() && patience.is_left().await => {}
@@ -107,7 +134,30 @@ impl NatsConnection {
 
     /// What the leader says about a stream.
     pub(super) async fn info(&self, stream: &str) -> Attempt<stream::Info> {
-        self.ask(&format!("STREAM.INFO.{stream}"), &()).await
+        self.info_about(stream, &()).await
+    }
+
+    /// The same, asked once.
+    pub(super) async fn info_once(&self, stream: &str) -> Attempt<stream::Info> {
+        self.info_about_once(stream, &()).await
+    }
+
+    /// What the leader says when it is asked for more than usual.
+    pub(super) async fn info_about<T: DeserializeOwned>(&self, stream: &str, what: &impl Serialize) -> Attempt<T> {
+        let mut patience = Patience::new();
+        loop {
+            match self.info_about_once(stream, what).await {
+                Err(fault) if fault.is_passing() && patience.is_left().await => {}
+                answer => return answer,
+            }
+        }
+    }
+
+    /// While a stream has no leader, any server that has a copy answers with as much as it has, and for some seconds after a
+    /// start one of them does so whether there is a leader or not. Its copy may be behind, so that is no answer.
+    async fn info_about_once<T: DeserializeOwned>(&self, stream: &str, what: &impl Serialize) -> Attempt<T> {
+        let answer = self.answer(&format!("STREAM.INFO.{stream}"), what).await?;
+        if given::<Answerer>(&answer)?.leads() { given(&answer) } else { Err(Fault::Leaderless) }
     }
 
     /// Overwrites a message and takes it out. What is not there is no error.
@@ -130,6 +180,14 @@ impl NatsConnection {
             }
             Err(fault) => Err(self.explain(fault)),
         }
+    }
+}
+
+fn given<T: DeserializeOwned>(answer: &Message) -> Attempt<T> {
+    match serde_json::from_slice(&answer.payload) {
+        Ok(Answer::Given(given)) => Ok(given),
+        Ok(Answer::Refused { error }) => Err(error.into()),
+        Err(_) => Err(Fault::Unreadable),
     }
 }
 
@@ -185,4 +243,26 @@ pub(super) fn number(headers: &HeaderMap, name: &'static str) -> Option<u64> {
 fn instant(text: &str) -> Attempt<Timestamp> {
     let at: jiff::Timestamp = text.parse().map_err(|_| Fault::Unreadable)?;
     Ok(Timestamp(at.as_nanosecond().div_euclid(1_000_000).try_into().unwrap_or(i64::MAX)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads(answer: &str) -> bool {
+        serde_json::from_str::<Answerer>(answer).unwrap().leads()
+    }
+
+    #[test]
+    fn only_the_leaders_word_counts_where_there_are_several_copies() {
+        let led = r#"{"config":{"num_replicas":3},"cluster":{"leader":"n1","leader_since":"2026-01-01T00:00:00Z"}}"#;
+        assert!(leads(led));
+        // One that follows, one that knows of no leader, and one that has only begun to take part.
+        assert!(!leads(r#"{"config":{"num_replicas":3},"cluster":{"leader":"n1","replicas":[{"name":"n1"}]}}"#));
+        assert!(!leads(r#"{"config":{"num_replicas":3},"cluster":{"name":"c"}}"#));
+        assert!(!leads(r#"{"config":{"num_replicas":3},"cluster":{"name":"c","leader":"n2"}}"#));
+        // Whoever has the only copy leads.
+        assert!(leads(r#"{"config":{"num_replicas":1}}"#));
+        assert!(leads(r#"{"config":{"num_replicas":1},"cluster":{"name":"c","leader":"n2"}}"#));
+    }
 }

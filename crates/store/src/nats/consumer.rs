@@ -2,18 +2,19 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Message, Subscriber, jetstream::stream::Info};
+use async_nats::{Message, Subscriber};
 use claviger_core::{Revision, Timestamp};
 use futures_util::StreamExt;
 use serde::Serialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    api::{Anything, Which, header, number},
+    api::{Anything, header, number},
     connection::NatsConnection,
     fault::{Attempt, Fault, code},
     feed::{Feed, Health},
     link::Link,
+    loss::Known,
     names::{Control, Names},
     notes::Note,
     pause::jitter,
@@ -41,10 +42,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 const SHORTEST_PAUSE: Duration = Duration::from_millis(20);
 
-/// How long a stream may look as if it had lost something, and how often we look.
-const LOOKED_FOR: Duration = Duration::from_secs(2);
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-
 /// Feeds the tails of a stream until the connection is closed for good.
 pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
     let mut consumers = Consumers::new(&shared, stream);
@@ -57,12 +54,10 @@ pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
         if fault == Fault::Closed {
             break;
         }
-        shared.feed(stream).set_health(Health::Failed(fault.clone()));
-        if fault == Fault::Lost {
+        if fault == Fault::Lost && !consumers.feed.is_lost() {
             tracing::error!(%stream, "the stream has lost records that were acknowledged");
-            shared.feed(stream).live.close();
-            break;
         }
+        consumers.feed.set_health(Health::Failed(fault.clone()));
         tracing::debug!(%stream, %fault, "the consumer of a stream is made anew");
         tokio::select! {
             () = sleep(jitter(pause)) => {}
@@ -75,6 +70,7 @@ pub(super) async fn run(shared: Arc<Shared>, stream: Stream) {
 
 /// The consumer, and those that were given up but may still be there.
 struct Consumers<'a> {
+    known: Known<'a>,
     connection: &'a NatsConnection,
     names: &'a Names,
     feed: &'a Feed,
@@ -109,6 +105,7 @@ struct Config<'a> {
 impl<'a> Consumers<'a> {
     fn new(shared: &'a Shared, stream: Stream) -> Consumers<'a> {
         Consumers {
+            known: Known { shared, stream },
             connection: &shared.connection,
             names: shared.names(stream),
             feed: shared.feed(stream),
@@ -128,11 +125,21 @@ impl<'a> Consumers<'a> {
     async fn try_follow(&mut self, pause: &mut Duration) -> Attempt<std::convert::Infallible> {
         let link = *self.connection.link().borrow();
         self.delete_stale().await;
+        if self.feed.is_lost() {
+            self.known.check().await?;
+        }
         let inbox = self.connection.client().new_inbox();
         let mut subscriber = self.connection.client().subscribe(inbox.clone()).await.map_err(|_| Fault::Closed)?;
-        self.create(&inbox).await?;
+        match self.create(&inbox).await {
+            // That there is no stream is looked at below.
+            Err(fault) if fault.code() == Some(code::NO_STREAM) => {}
+            created => created?,
+        }
         // Afterwards: a stream that is made anew between the two takes the consumer along.
-        self.check_nothing_lost().await?;
+        self.known.check().await?;
+        if self.feed.is_lost() {
+            tracing::warn!(stream = %self.known.stream, "the stream has again what it had lost");
+        }
         self.feed.set_health(Health::Fresh);
         let mut heard = Heard { consumer_sequence: 0, behind_since: None };
         loop {
@@ -152,34 +159,6 @@ impl<'a> Consumers<'a> {
             _ = link.wait_for(|link| link.ups != made_on.ups || !link.is_up) => Err(Fault::Disconnected),
             () = sleep(SILENCE) => Err(Fault::Silent),
         }
-    }
-
-    /// Whether the stream still has what was seen of it. A leader that says no is asked again for a while: it may
-    /// be one that does not know yet that it no longer is.
-    async fn check_nothing_lost(&self) -> Attempt<()> {
-        let until = Instant::now() + LOOKED_FOR;
-        while self.is_something_missing().await? {
-            if Instant::now() >= until {
-                return Err(Fault::Lost);
-            }
-            sleep(jitter(LOOK_EVERY)).await;
-        }
-        Ok(())
-    }
-
-    async fn is_something_missing(&self) -> Attempt<bool> {
-        let passed = *self.feed.passed().borrow();
-        let info = self.connection.ask_once::<Info>(&format!("STREAM.INFO.{}", self.names.stream), &()).await;
-        match info {
-            Ok(info) if Revision(info.state.last_sequence) < passed => return Ok(true),
-            Ok(_) => {}
-            Err(fault) if fault.code() == Some(code::NO_STREAM) => return Ok(true),
-            Err(fault) => return Err(fault),
-        }
-        let Some((revision, stored_at)) = self.feed.witness() else { return Ok(false) };
-        let found = self.connection.get_once(&self.names.stream, &Which::At(revision.0)).await?;
-        // Not there is no sign: it may have been erased.
-        Ok(found.is_some_and(|found| found.stored_at != stored_at))
     }
 
     async fn create(&mut self, inbox: &str) -> Attempt<()> {

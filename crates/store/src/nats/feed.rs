@@ -2,14 +2,14 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use claviger_core::{Revision, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::fault::Fault;
+use super::{fault::Fault, survey::Survey};
 use crate::{Bounds, Filter, Record, live::Live};
 
 /// Most revisions remembered as erased: more than a replica that still answers is behind.
@@ -26,6 +26,8 @@ pub(super) struct Feed {
     /// The last sequence that this process knows to be in the stream, control records included.
     placed: AtomicU64,
     health: Mutex<Health>,
+    /// Whether what is stored is not what it was.
+    is_lost: AtomicBool,
     /// The last record that was seen, to be found there again.
     witness: Mutex<Option<(Revision, Timestamp)>>,
     erased: Mutex<Erased>,
@@ -49,15 +51,16 @@ struct Erased {
 }
 
 impl Feed {
-    /// A stream of which everything up to `passed` is known to be within `bounds`.
-    pub(super) fn new(bounds: Bounds, passed: Revision) -> Feed {
+    /// A stream that was surveyed.
+    pub(super) fn new(Survey { bounds, sequence, newest }: Survey) -> Feed {
         Feed {
             live: Live::new(bounds),
-            passed: watch::Sender::new(passed),
+            passed: watch::Sender::new(sequence),
             acknowledged: AtomicU64::new(0),
             placed: AtomicU64::new(0),
             health: Mutex::new(Health::New),
-            witness: Mutex::default(),
+            is_lost: AtomicBool::new(false),
+            witness: Mutex::new(newest),
             erased: Mutex::default(),
         }
     }
@@ -112,7 +115,13 @@ impl Feed {
         *self.witness.lock()
     }
 
+    /// What was lost stays so until a consumer is heard again: that it cannot be made says nothing new.
     pub(super) fn set_health(&self, health: Health) {
+        match health {
+            Health::Failed(Fault::Lost) => self.is_lost.store(true, Ordering::Release),
+            Health::Fresh => self.is_lost.store(false, Ordering::Release),
+            Health::New | Health::Failed(_) => {}
+        }
         *self.health.lock() = health;
     }
 
@@ -123,14 +132,15 @@ impl Feed {
     /// Why there is no consumer, if there is none.
     pub(super) fn fault(&self) -> Option<Fault> {
         match &*self.health.lock() {
+            _ if self.is_lost() => Some(Fault::Lost),
             Health::Failed(fault) => Some(fault.clone()),
             Health::New | Health::Fresh => None,
         }
     }
 
-    /// Whether what is stored is not what it was. Nothing can be built on it any more.
+    /// Whether what is stored is not what it was. Nothing can be built on it.
     pub(super) fn is_lost(&self) -> bool {
-        *self.health.lock() == Health::Failed(Fault::Lost)
+        self.is_lost.load(Ordering::Acquire)
     }
 
     /// The bounds as they are known here, with everything that was acknowledged to this process.

@@ -21,7 +21,7 @@ use super::{
     read::{self, Span},
     shared::{Shared, Shelf, Source},
     streams,
-    survey::{Survey, survey},
+    survey::survey,
     turns::Turns,
 };
 use crate::{Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subject, Tail, tail::follow};
@@ -38,8 +38,9 @@ use crate::{Append, Bounds, Error, Filter, Ledger, Record, Result, Stream, Subje
 /// have it. An append whose answer does not come is sent again with the same message id, which stores it once, for up to
 /// ten seconds; then the answer is [`Error::Unavailable`], and whether it was stored is unknown.
 ///
-/// **Lost records.** When a stream ends before what this process has seen of it, or has something else there, its calls say
-/// [`Error::Lost`] from then on and its tails end: whatever was folded from it is wrong.
+/// **Lost records.** When a stream ends before what this process has seen of it, has something else there, or is gone, its calls
+/// say [`Error::Lost`] and its tails nothing, since whatever was folded from it is wrong, until it has been restored and has
+/// again what was seen last.
 ///
 /// **Erasing.** When `erase` or `purge` returns, the leader has overwritten the record in its block file, no read or tail of
 /// this process returns it, and the other copies follow. What is out of reach: the logs by which the servers of a cluster
@@ -120,8 +121,7 @@ async fn open_shelf(connection: &NatsConnection, stream: Stream, absent: Absent)
     if stream == Stream::Keyring {
         connection.found_replicas(info.config.num_replicas);
     }
-    let Survey { bounds, sequence } = survey(connection, stream, &names).await?;
-    let feed = Feed::new(bounds, sequence);
+    let feed = Feed::new(survey(connection, stream, &names).await?);
     Ok(Shelf { names, feed, barriers: Turns::default(), is_replicated: info.config.num_replicas > 1 })
 }
 

@@ -14,6 +14,7 @@ mod ledger;
 mod life;
 mod link;
 mod login;
+mod loss;
 mod names;
 mod notes;
 mod options;

@@ -59,8 +59,7 @@ pub(super) async fn read(
 pub(super) async fn barrier(shared: &Shared, stream: Stream) -> Result<Revision> {
     shared.check(stream)?;
     let feed = shared.feed(stream);
-    let barrier = write(shared, stream, Control::Barrier, feed.bounds().into(), Expected::Any);
-    let placed = barrier.run(&shared.connection).await?;
+    let placed = place_barrier(shared, stream).await?;
     feed.placed(placed);
     let mut passed = feed.passed();
     let seen = timeout(ANSWER_WITHIN * 3, passed.wait_for(|passed| *passed >= placed)).await;
@@ -69,6 +68,12 @@ pub(super) async fn barrier(shared: &Shared, stream: Stream) -> Result<Revision>
         Ok(Err(_)) => Err(Error::closed()),
         Err(_) => Err(shared.connection.explain(Fault::Silent)),
     }
+}
+
+/// Appends a barrier. Gives its sequence.
+pub(super) async fn place_barrier(shared: &Shared, stream: Stream) -> Result<Revision> {
+    let note = shared.feed(stream).bounds().into();
+    write(shared, stream, Control::Barrier, note, Expected::Any).run(&shared.connection).await
 }
 
 /// Notes that retention drops what is before `first`, before it does.

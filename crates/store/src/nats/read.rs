@@ -262,11 +262,8 @@ pub(super) async fn counts(shared: &Shared, stream: Stream, filter: &Filter) -> 
     let (mut counts, mut offset) = (HashMap::new(), 0);
     loop {
         let page = Page { subjects_filter: names.filter(filter), offset };
-        let answer: Answer = shared
-            .connection
-            .ask(&format!("STREAM.INFO.{}", names.stream), &page)
-            .await
-            .map_err(|fault| shared.connection.explain(fault))?;
+        let answer = shared.connection.info_about::<Answer>(&names.stream, &page).await;
+        let answer = answer.map_err(|fault| shared.connection.explain(fault))?;
         let subjects = answer.state.subjects.unwrap_or_default();
         offset += subjects.len();
         let is_last = subjects.is_empty() || offset >= answer.total;

@@ -16,6 +16,8 @@ use crate::{Bounds, Filter, Result, Stream, clock};
 pub(super) struct Survey {
     pub(super) bounds: Bounds,
     pub(super) sequence: Revision,
+    /// The newest record, and when it was stored.
+    pub(super) newest: Option<(Revision, Timestamp)>,
 }
 
 /// Finds out the bounds.
@@ -29,13 +31,14 @@ pub(super) async fn survey(connection: &NatsConnection, stream: Stream, names: &
         let sequence = Revision(info.state.last_sequence);
         let controls = Controls::read(connection, names).await?;
         let newest = connection.get(&names.stream, &Which::LastOf(names.filter(&Filter::All))).await?;
-        let newest = newest.map_or(Revision::ZERO, |kept| kept.revision);
+        let witness = newest.map(|kept| (kept.revision, kept.stored_at));
+        let newest = witness.map_or(Revision::ZERO, |(revision, _)| revision);
         if newest < sequence && controls.newest > sequence {
             continue;
         }
         let last = if newest < sequence && !controls.ends_at(sequence) { sequence } else { newest };
         let bounds = Bounds { first: controls.first.max(first_by_age(stream, &info)), last: last.max(controls.last) };
-        return Ok(Survey { bounds, sequence: sequence.max(newest) });
+        return Ok(Survey { bounds, sequence: sequence.max(newest), newest: witness });
     }
 }
 

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::ConnectOptions;
-use claviger_testbed::{Access, NatsServer, Operator, ServerOptions, SyncInterval, Tls};
+use claviger_testbed::{Access, NatsServer, Operator, ServerOptions, StandIn, SyncInterval, Tls};
+use serde_json::json;
 
 use crate::support::{PATIENCE, connect, publish, published, stream};
 
@@ -31,6 +32,32 @@ async fn a_paused_server_says_nothing_until_it_goes_on() {
     assert!(server.monitor("/varz").await.is_err());
     server.resume().unwrap();
     server.ready().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operator_asks_it_and_sets_it_up_anew() {
+    let server = NatsServer::start(ServerOptions::default()).await.unwrap();
+    let made = server.jetstream("STREAM.CREATE.s", &json!({ "name": "s", "subjects": ["s"] })).await.unwrap();
+    assert_eq!(made["config"]["name"], "s");
+    let refused = server.jetstream("STREAM.INFO.none", &json!({})).await.unwrap_err().to_string();
+    assert!(refused.contains("stream not found"), "{refused}");
+    server.configure(&ServerOptions { max_file_store: Some(1 << 20), ..ServerOptions::default() }).unwrap();
+    server.restart().await.unwrap();
+    server.ready().await.unwrap();
+    assert_eq!(server.monitor("/jsz").await.unwrap()["config"]["max_storage"], 1 << 20);
+    server.jetstream("STREAM.INFO.s", &json!({})).await.unwrap();
+    assert!(server.store().is_dir());
+}
+
+#[tokio::test]
+async fn one_of_another_version_only_looks_like_a_server() {
+    let server = StandIn::start("2.11.9").await.unwrap();
+    let client = connect(ConnectOptions::new(), &[server.url()]).await;
+    assert_eq!(client.server_info().version, "2.11.9");
+    client.flush().await.unwrap();
+    assert!(server.heard().contains(&"CONNECT".to_owned()), "{:?}", server.heard());
+    assert!(client.request("$JS.API.INFO", "".into()).await.is_err());
+    assert!(server.heard().contains(&"PUB".to_owned()), "{:?}", server.heard());
 }
 
 #[tokio::test]

@@ -193,29 +193,3 @@ async fn a_divided_cluster_keeps_what_it_acknowledged() {
     assert_eq!(kept.last(), Some(&barrier));
     tokio::time::timeout(Duration::from_secs(10), ledger.close()).await.unwrap();
 }
-
-/// A stream that is not what it was is said to have lost records, and nothing more is built on it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_that_was_made_anew_is_noticed() {
-    let server = NatsServer::start(ServerOptions::default()).await.unwrap();
-    let options = house::options(server.urls());
-    let ledger = NatsLedger::connect(options.clone()).await.unwrap();
-    for _ in 0..3 {
-        append(&ledger, "a", b"x").await.unwrap();
-    }
-    ledger.barrier(Stream::Runs).await.unwrap();
-    let client = house::client(&server.urls()).await;
-    let name = format!("{}_runs", options.name);
-    let config = client.get_stream(&name).await.unwrap().cached_info().config.clone();
-    client.delete_stream(&name).await.unwrap();
-    client.create_stream(config).await.unwrap();
-    let other = NatsLedger::connect(options).await.unwrap();
-    for _ in 0..5 {
-        append(&other, "a", b"y").await.unwrap();
-    }
-    house::until(async || matches!(ledger.trouble(), Some(Error::Lost))).await;
-    assert!(matches!(append(&ledger, "a", b"z").await, Err(Error::Lost)));
-    assert!(matches!(ledger.bounds(Stream::Runs).await, Err(Error::Lost)));
-    // The other streams are what they were.
-    ledger.barrier(Stream::Secrets).await.unwrap();
-}

@@ -8,6 +8,7 @@ mod full;
 mod gone;
 mod house;
 mod key_value;
+mod lost;
 mod queue;
 mod settings;
 mod storm;

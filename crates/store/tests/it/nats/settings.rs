@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::stream::{Config, DiscardPolicy};
 use claviger_store::{Error, Filter, Ledger, NatsLedger, NatsOptions, Stream, Subject};
-use claviger_testbed::{NatsServer, ServerOptions};
+use claviger_testbed::{NatsServer, ServerOptions, StandIn};
 
 use super::house;
 
@@ -51,6 +51,18 @@ async fn a_server_that_takes_small_messages_only_is_refused() {
     let server = NatsServer::start(ServerOptions { more, ..ServerOptions::default() }).await.unwrap();
     let what = refusal(house::options(server.urls())).await;
     assert!(what.contains("`max_payload`") && what.contains("65536"), "{what}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_server_is_refused_before_anything_is_asked_of_it() {
+    for version in ["2.11.9", "2.11.14-RC.1", "2.2.0", "1.4.1"] {
+        let server = StandIn::start(version).await.unwrap();
+        let what = refusal(NatsOptions::new([server.url()])).await;
+        assert_eq!(what, "the NATS server is older than 2.12");
+        let heard = server.heard();
+        assert!(heard.contains(&"CONNECT".to_owned()), "{heard:?}");
+        assert!(!heard.iter().any(|operation| operation.ends_with("PUB")), "{heard:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
