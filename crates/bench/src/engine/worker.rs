@@ -18,7 +18,7 @@ use claviger_engine::{
     Engine,
     events::NewEvent,
     runtime::{
-        Ack, Connection, DeclaredSecret, Frame, FrameEnd, FunctionSpec, Job, Json, Made, Outcome, Outgoing,
+        Ack, Connection, DeclaredSecret, Frame, FrameEnd, FunctionSpec, Job, JobReport, Json, Made, Outcome, Outgoing,
         Registration,
     },
 };
@@ -83,7 +83,7 @@ impl Worker {
             let (ended, end) = oneshot::channel();
             desk.awaited.lock().insert(id.as_str().into(), Awaited { emitted: Instant::now(), ended });
             let data = br#"{"amount":1200,"payee":"payee-4711","currency":"EUR"}"#.to_vec();
-            let event = NewEvent { id: Some(id), name: "payout.requested".parse()?, data };
+            let event = NewEvent { id: Some(id), name: "payout.requested".parse()?, data, space: None };
             engine.events().emit(&admin(), &environment()?, event).await?;
             end.await.context("the worker ended")
         }
@@ -105,7 +105,9 @@ fn spec() -> Result<FunctionSpec> {
     Ok(FunctionSpec {
         id: "payout".parse()?,
         triggers: vec!["payout.requested".parse()?],
+        spaces: None,
         secrets: secrets.collect::<Result<_>>()?,
+        lookups: false,
         retry: Retry::default(),
         concurrency: None,
         timeout: None,
@@ -158,7 +160,9 @@ fn report(connection: &Connection, run: RunId, fence: Revision, step: usize) -> 
     let made = Made::Returned(Some(json(r#"{"id":"ch_1200","state":"done"}"#)?));
     let outcomes = vec![Outcome { id: format!("step-{step}").parse()?, made }];
     let ending = if step + 1 == STEPS { Some(FrameEnd::Complete(Some(json(r#"{"paid":true}"#)?))) } else { None };
-    connection.submit(Frame { run, fence, outcomes, ending }).expect("a worker that waits for its answers");
+    connection
+        .submit(Frame::Report(JobReport { run, fence, outcomes, ending }))
+        .expect("a worker that waits for its answers");
     Ok(())
 }
 

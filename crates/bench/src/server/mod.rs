@@ -1,6 +1,8 @@
 //! The server in a process of its own, over HTTP and with real workers.
 
 mod fan_out;
+mod flatfile;
+mod lookups;
 mod node;
 mod opening;
 pub(crate) mod process;
@@ -13,7 +15,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use self::{opening::Opening, process::Server, runs::Runs};
+use self::{flatfile::Listing, lookups::Lookups, opening::Opening, process::Server, runs::Runs};
 use crate::{http::Connections, plan::Plan, table::Table};
 
 /// Where everything happens.
@@ -24,12 +26,15 @@ pub(crate) struct Rows {
     server: Server,
     runs: Option<Runs>,
     opening: Option<Opening>,
+    lookups: Lookups,
+    listing: Option<Listing>,
 }
 
 impl Rows {
     /// Starts what is measured, if anything is.
     pub(crate) async fn prepare(plan: &Plan, directory: &Path) -> Result<Option<Rows>> {
-        let rows = [secrets::rows(), runs::rows(), vec![fan_out::ROW.to_owned()], opening::rows(plan)];
+        let of_listeners = [lookups::rows(plan), flatfile::rows()].concat();
+        let rows = [secrets::rows(), runs::rows(), vec![fan_out::ROW.to_owned()], opening::rows(plan), of_listeners];
         if !plan.wants_any(&rows.concat()) {
             return Ok(None);
         }
@@ -38,7 +43,10 @@ impl Rows {
         let runs = if plan.wants_any(&runs::rows()) { Some(Runs::prepare(&server).await?) } else { None };
         let wants_opening = plan.wants_any(&opening::rows(plan));
         let opening = if wants_opening { Some(Opening::prepare(plan, directory).await?) } else { None };
-        Ok(Some(Rows { server, runs, opening }))
+        let lookups = Lookups::prepare(plan, directory).await?;
+        let wants_listing = plan.wants_any(&flatfile::rows());
+        let listing = if wants_listing { Some(Listing::prepare(directory).await?) } else { None };
+        Ok(Some(Rows { server, runs, opening, lookups, listing }))
     }
 
     /// One round.
@@ -48,8 +56,12 @@ impl Rows {
             runs.measure(&self.server, plan, table).await?;
         }
         fan_out::measure(&self.server, plan, table).await?;
-        match &self.opening {
-            Some(opening) => opening.measure(plan, table).await,
+        if let Some(opening) = &self.opening {
+            opening.measure(plan, table).await?;
+        }
+        self.lookups.measure(plan, table).await?;
+        match &self.listing {
+            Some(listing) => listing.measure(plan, table).await,
             None => Ok(()),
         }
     }
