@@ -13,7 +13,7 @@ use crate::shell;
 pub(crate) const SDK: &str = "sdk/typescript";
 
 /// Every directory with a `package-lock.json`; the first that others use comes first.
-const PROJECTS: [&str; 2] = [SDK, "tests/browser"];
+const PROJECTS: [&str; 3] = [SDK, "tests/browser", "tests/flatfile"];
 
 /// The npm projects that are in the tree.
 pub(crate) fn projects(root: &Path) -> impl Iterator<Item = PathBuf> {

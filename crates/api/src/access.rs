@@ -20,6 +20,9 @@ pub struct CallerView {
     /// The environment that is meant when none is named.
     #[schema(example = "default")]
     pub environment: String,
+    /// The spaces that it is narrowed to; absent means the environment and all its spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spaces: Option<Vec<String>>,
 }
 
 /// Which environments an API key reaches.
@@ -89,6 +92,9 @@ pub struct ApiKey {
     /// `runtime`: the functions that it may serve; absent means any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Vec<String>>,
+    /// `runtime`: the spaces that it is narrowed to; absent means the environment and all its spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spaces: Option<Vec<String>>,
     /// `subscriber`: the event patterns that it may subscribe to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,
@@ -134,6 +140,10 @@ pub struct CreateApiKey {
     /// `runtime`: the functions that it may serve; left out, any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub functions: Option<Vec<String>>,
+    /// `runtime`: only these spaces, not the environment itself; left out, the environment and all its spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(["acme"]))]
+    pub spaces: Option<Vec<String>>,
     /// `subscriber`: the event patterns that it may subscribe to, at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<String>,

@@ -26,6 +26,9 @@ pub struct AuditedSecret {
     /// The version.
     #[schema(example = 7)]
     pub version: u64,
+    /// The space whose own value it was; absent for the environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
 }
 
 /// One record of a decision.
@@ -49,10 +52,13 @@ pub struct AuditEntry {
     /// The run that it received for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The run's environment, when it is another than the one of which this is the audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_environment: Option<String>,
     /// What it received.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<AuditedSecret>,
-    /// Why it was refused.
+    /// Why it was refused; of values that no run received, what asked for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -57,6 +57,8 @@ pub const CODES: &[Code] = &[
     http("run_not_found", 404, "No such run"),
     http("secret_not_found", 404, "No such secret"),
     other("server_unreachable", "Server cannot be reached"),
+    http("space_exists", 409, "Space exists already"),
+    http("space_not_found", 404, "No such space"),
     http("step_result_too_large", 413, "Result too large"),
     http("store_corrupt", 500, "Stored record damaged"),
     other("store_credentials", "Store refuses the credentials"),

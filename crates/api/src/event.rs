@@ -17,9 +17,14 @@ pub struct EmitEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = serde_json::Value, example = json!({"amount": 1200}))]
     pub data: Option<Box<RawValue>>,
-    /// Its id, unique in its environment. An event with an id that is known is not stored again. Left out, the server makes one.
+    /// Its id, unique in its environment or space. An event with an id that is known there is not stored again. Left out, the
+    /// server makes one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
+    /// The space that it happens in; left out, the environment itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "acme")]
+    pub space: Option<String>,
 }
 
 /// A stored event.
@@ -34,6 +39,9 @@ pub struct Emitted {
     /// Its environment.
     #[schema(example = "default")]
     pub environment: String,
+    /// Its space; absent when it happened in the environment itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
     /// Its place in the stream of events.
     pub revision: u64,
     /// When it was stored.
@@ -52,6 +60,9 @@ pub struct Event {
     /// Where it happened. What concerns API keys for all environments belongs to `default`.
     #[schema(example = "default")]
     pub environment: String,
+    /// The space that it happened in; absent when that was the environment itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
     /// When it happened.
     pub at: Instant,
     /// Its place in its stream.

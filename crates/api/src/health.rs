@@ -21,7 +21,7 @@ pub struct Ready {
     /// `configured`, or `development`: then whoever has the data directory has the secrets.
     #[schema(example = "configured")]
     pub master_key: String,
-    /// What the operator should know.
+    /// What the operator should know, for an admin key; for others, how many such warnings there are. And what is wrong just now.
     pub warnings: Vec<String>,
     /// The backend: `sqlite`, or `nats`.
     #[schema(example = "sqlite")]

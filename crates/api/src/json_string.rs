@@ -7,8 +7,12 @@ use zeroize::Zeroizing;
 
 use crate::SecretText;
 
-/// For `#[serde(deserialize_with)]`. The input has to be borrowed, as `serde_json::from_slice` does.
-pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
+/// For `#[serde(deserialize_with)]` of a member that holds a value. The input has to be borrowed, as
+/// `serde_json::from_slice` does.
+///
+/// # Errors
+/// When it is not a string, in the deserializer's words.
+pub fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretText, D::Error> {
     let raw = <&'de RawValue>::deserialize(deserializer)?;
     unescape(raw.get()).map(SecretText::new).ok_or_else(|| D::Error::custom("not a string"))
 }

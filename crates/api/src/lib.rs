@@ -1,8 +1,8 @@
 //! Wire types of the HTTP API and of the worker protocol, and the public error codes.
 //!
 //! This crate knows none of our other types: the server translates. JSON members are camelCase. No type that a management
-//! route answers with has room for a secret's value; the two that hold one, [`SetSecret`] on the way in and
-//! [`worker::JobSecret`] on the way out to a worker, have no content in `Debug`.
+//! route answers with has room for a secret's value; those that hold one, [`SetSecret`] on the way in, [`worker::JobSecret`] and
+//! [`worker::FoundSecret`] on the way out to a worker, have no content in `Debug`.
 
 #![forbid(unsafe_code)]
 
@@ -10,12 +10,14 @@ mod access;
 mod audit;
 mod code;
 mod event;
+mod explanation;
 mod health;
 mod instant;
 mod json_string;
 mod problem;
 mod run;
 mod secret;
+mod space;
 mod text;
 pub mod worker;
 
@@ -26,12 +28,15 @@ pub use access::{
 pub use audit::{AuditEntry, AuditList, AuditOutcome, AuditedSecret};
 pub use code::{CODES, Code, find_code};
 pub use event::{EmitEvent, Emitted, Event, Gap};
+pub use explanation::{Explanation, Served, TrailEntry, Verdict};
 pub use health::{Durability, Health, Ready};
 pub use instant::Instant;
+pub use json_string::read as read_secret_text;
 pub use problem::{PROBLEM_JSON, Problem};
 pub use run::{
     CancelRun, Cancellation, Concurrency, DeclaredSecret, Delivery, EventRef, EventRuns, Function, FunctionFailure,
-    FunctionList, Retry, Run, RunList, RunStatus, Step, StepStatus,
+    FunctionList, FunctionTrigger, MatchCondition, Retry, Run, RunList, RunStatus, Step, StepStatus,
 };
-pub use secret::{Consistency, DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
+pub use secret::{Consistency, DeletedSecret, Encoding, Origin, Secret, SecretList, SecretVersion, SetSecret};
+pub use space::{CreateSpace, DeletedSpace, Space, SpaceList, UpdateSpace};
 pub use text::SecretText;

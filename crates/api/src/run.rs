@@ -16,9 +16,14 @@ pub struct Function {
     /// Its environment.
     #[schema(example = "default")]
     pub environment: String,
-    /// Patterns of the events that start it.
-    #[schema(example = json!(["payout.requested"]))]
-    pub triggers: Vec<String>,
+    /// What starts it.
+    pub triggers: Vec<FunctionTrigger>,
+    /// The spaces whose events start it; absent means the environment and all its spaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spaces: Option<Vec<String>>,
+    /// Present and true when it looks secrets up by name while it has a job: it is a listener.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lookups: bool,
     /// The secrets that its jobs receive.
     pub secrets: Vec<DeclaredSecret>,
     /// How attempts are repeated.
@@ -33,6 +38,27 @@ pub struct Function {
     pub workers: u64,
     /// When its declaration last changed.
     pub updated_at: Instant,
+}
+
+/// What starts a function: an event that fits the pattern and all the conditions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FunctionTrigger {
+    /// A pattern of event names.
+    #[schema(example = "payout.requested")]
+    pub event: String,
+    /// Conditions on the event's data.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub r#match: Vec<MatchCondition>,
+}
+
+/// A member of an event must equal a value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct MatchCondition {
+    /// Member names joined by dots, beginning with `data`.
+    #[schema(example = "data.kind")]
+    pub path: String,
+    /// What stands there.
+    pub equals: serde_json::Value,
 }
 
 /// A secret that a function declares.
@@ -144,6 +170,9 @@ pub struct Run {
     /// Its environment.
     #[schema(example = "default")]
     pub environment: String,
+    /// The space that it works in, which is its event's; absent for the environment itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
     /// Where it stands.
     pub status: RunStatus,
     /// The present or next attempt, from 1.
@@ -249,6 +278,10 @@ pub struct Delivery {
     pub at: Instant,
     /// In which attempt.
     pub attempt: u32,
+    /// The environment whose secrets they are; absent when it is the run's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "staging")]
+    pub environment: Option<String>,
     /// Names and versions.
     pub secrets: Vec<crate::AuditedSecret>,
 }

@@ -70,11 +70,15 @@ pub struct Secret {
     /// The environment that it belongs to.
     #[schema(example = "default")]
     pub environment: String,
-    /// The space whose own value this is; `null` for the environment's.
+    /// The space whose own record this is; `null` for the environment's.
     pub space: Option<String>,
-    /// The active version.
+    /// In a space: why it shows what it shows. Where secrets of a space are listed or described.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// The active version; absent while nothing of its own is served, as when it is blocked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 7)]
-    pub version: u64,
+    pub version: Option<u64>,
     /// The revision of its last change: what `If-Match` compares.
     #[schema(example = 12)]
     pub revision: u64,
@@ -93,6 +97,33 @@ pub struct Secret {
     /// The versions that are kept, oldest first. Only where one secret is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub versions: Option<Vec<SecretVersion>>,
+}
+
+/// Where what a space shows under a name comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The space's own: the environment has nothing of that name.
+    Own,
+    /// The environment's.
+    Inherited,
+    /// The space's own, in place of the environment's.
+    Overridden,
+    /// Nothing: the space must not see the name.
+    Blocked,
+}
+
+impl Origin {
+    /// The word in JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Origin::Own => "own",
+            Origin::Inherited => "inherited",
+            Origin::Overridden => "overridden",
+            Origin::Blocked => "blocked",
+        }
+    }
 }
 
 /// A version of a secret.
@@ -115,6 +146,9 @@ pub struct DeletedSecret {
     pub name: String,
     /// The environment that it belonged to.
     pub environment: String,
+    /// The space whose own it was; absent for the environment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<String>,
     /// The highest version that it had.
     pub version: u64,
     /// The revision of the delete.

@@ -14,7 +14,7 @@ use crate::{
     commands::{
         api_key::ApiKeyCommand, completion::CompletionArgs, config_file::ConfigFileCommand,
         environment::EnvironmentCommand, event::EventCommand, explain::ExplainArgs, function::FunctionCommand,
-        run::RunCommand, secret::SecretCommand, subscribe::SubscribeArgs, version::VersionArgs,
+        run::RunCommand, secret::SecretCommand, space::SpaceCommand, subscribe::SubscribeArgs, version::VersionArgs,
     },
     serve::ServeArgs,
 };
@@ -71,9 +71,12 @@ Examples:
   claviger start --nats nats://a,b,c     # on NATS, with other servers
   CLAVIGER_SERVER__LISTEN=127.0.0.1:9000 claviger start")]
     Start(ServeArgs),
-    /// Set, list, describe and delete secrets
+    /// Set, list, describe, explain, block and delete secrets
     #[command(subcommand, after_help = "Examples:\n  claviger secret set STRIPE_KEY\n  claviger secret list")]
     Secret(SecretCommand),
+    /// Create, list, show, update and delete spaces, which inherit the secrets of their environment
+    #[command(subcommand, after_help = "Examples:\n  claviger space create acme --env prod\n  claviger space list")]
+    Space(SpaceCommand),
     /// Emit events
     #[command(subcommand, after_help = "Examples:\n  claviger event emit payout.requested --data '{\"amount\": 1200}'")]
     Event(EventCommand),
@@ -86,7 +89,10 @@ Examples:
     #[command(subcommand, after_help = "Examples:\n  claviger function list")]
     Function(FunctionCommand),
     /// Create, list and revoke API keys
-    #[command(subcommand, after_help = "Examples:\n  claviger apikey create viewer --ttl 8h\n  claviger apikey list")]
+    #[command(
+        subcommand,
+        after_help = "Examples:\n  claviger apikey create --role viewer --ttl 8h\n  claviger apikey list"
+    )]
     Apikey(ApiKeyCommand),
     /// Create and list environments
     #[command(subcommand, after_help = "Examples:\n  claviger env create staging\n  claviger env list")]
@@ -136,6 +142,14 @@ pub(crate) struct Connection {
     pub(crate) data_dir: PathBuf,
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// Where in the environment.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct PlaceArgs {
+    /// A space of the environment [default: the environment itself]
+    #[arg(short, long, value_name = "SPACE", help_heading = "Connection")]
+    pub(crate) space: Option<String>,
 }
 
 /// In which form to print.

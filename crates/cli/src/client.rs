@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use claviger_api::Ready;
+use claviger_core::SpaceName;
 use claviger_crypto::ALL_ENVIRONMENTS;
 use reqwest::{
     Method, Request, Response, Url,
@@ -75,7 +76,7 @@ impl Client {
 
     /// A request to a path under `/v1`. Each segment is percent-encoded.
     pub(crate) fn call(&self, method: Method, segments: &[&str]) -> Call<'_> {
-        let call = self.call_at(method, &[&["v1"], segments].concat());
+        let call = self.request(method, &[&["v1"], segments].concat());
         match &self.key {
             Some(key) => call.header(AUTHORIZATION, key.header()),
             None => call,
@@ -84,12 +85,12 @@ impl Client {
 
     /// Whether the server says that it has a development key only.
     pub(crate) async fn has_development_key(&self) -> bool {
-        let response = self.call_at(Method::GET, &["readyz"]).within(CONNECT_WITHIN).open().await;
+        let response = self.request(Method::GET, &["readyz"]).within(CONNECT_WITHIN).open().await;
         let Ok(response) = response else { return false };
         answer::read::<Ready>(response).await.is_ok_and(|ready| ready.master_key == "development")
     }
 
-    fn call_at(&self, method: Method, segments: &[&str]) -> Call<'_> {
+    fn request(&self, method: Method, segments: &[&str]) -> Call<'_> {
         let mut url = self.base.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -100,6 +101,19 @@ impl Client {
     /// A request to a path in the environment.
     pub(crate) fn call_in(&self, method: Method, segments: &[&str]) -> Call<'_> {
         self.call(method, &[&["environments", self.environment.as_str()], segments].concat())
+    }
+
+    /// A request to a path in a space of the environment.
+    pub(crate) fn call_in_space(&self, method: Method, space: &SpaceName, segments: &[&str]) -> Call<'_> {
+        self.call_in(method, &[&["spaces", space.as_str()], segments].concat())
+    }
+
+    /// A request to a path in the environment or, if one is given, in a space of it.
+    pub(crate) fn call_at(&self, method: Method, space: Option<&SpaceName>, segments: &[&str]) -> Call<'_> {
+        match space {
+            Some(space) => self.call_in_space(method, space, segments),
+            None => self.call_in(method, segments),
+        }
     }
 }
 

@@ -7,10 +7,16 @@ pub(crate) mod environment;
 pub(crate) mod event;
 pub(crate) mod explain;
 pub(crate) mod function;
+mod json_argument;
+mod name;
 pub(crate) mod reference;
 pub(crate) mod run;
 pub(crate) mod secret;
+mod secret_block;
+mod secret_explain;
+mod secret_table;
 pub(crate) mod secret_value;
+pub(crate) mod space;
 pub(crate) mod subscribe;
 pub(crate) mod version;
 

@@ -21,7 +21,7 @@ use clap::Args;
 use self::key::NATS_CREDENTIALS;
 pub(crate) use self::{
     endpoint::Endpoint,
-    key::{CORS_ORIGINS, DATA, KEYS, Key, LISTEN, MASTER_KEY_FILE, NATS_SERVERS, SQLITE_PATH, Value},
+    key::{CORS_ORIGINS, DATA, FLATFILE_ENABLED, KEYS, Key, LISTEN, MASTER_KEY_FILE, NATS_SERVERS, SQLITE_PATH, Value},
     nats::Nats,
     problems::Problems,
 };
@@ -158,6 +158,14 @@ impl Config {
         match self.setting(&CORS_ORIGINS).map(|setting| &setting.value) {
             Some(Value::Origins(origins)) => origins.clone(),
             _ => Vec::new(),
+        }
+    }
+
+    /// Whether to serve the Flatfile clients, if anything says so.
+    pub(crate) fn flatfile(&self) -> Option<bool> {
+        match self.setting(&FLATFILE_ENABLED).map(|setting| &setting.value) {
+            Some(Value::Switch(enabled)) => Some(*enabled),
+            _ => None,
         }
     }
 

@@ -76,6 +76,7 @@ fn client(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Secret(command) => commands::secret::run(command).await,
+            Command::Space(command) => commands::space::run(command).await,
             Command::Event(command) => commands::event::run(command).await,
             Command::Subscribe(arguments) => commands::subscribe::run(arguments).await,
             Command::Run(command) => commands::run::run(command).await,

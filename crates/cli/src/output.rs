@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 pub(crate) use self::{
-    table::{Table, fields, table},
+    table::{Table, fields, shortened, table},
     time::{ago, maybe_ago},
 };
 use crate::{

@@ -11,7 +11,7 @@ mod store;
 use std::{net::SocketAddr, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use claviger_server::{Options, Server};
+use claviger_server::{Mount, Options, Server};
 use zeroize::Zeroizing;
 
 pub(crate) use self::bootstrap::{BootstrapArgs, run as bootstrap};
@@ -116,6 +116,10 @@ async fn serve(mode: Mode, config: &Config, data: &DataDir, opened: Opened) -> R
             return Err(not_bound(&error));
         }
     };
+    let server = match config.flatfile().unwrap_or(mode == Mode::Dev) {
+        true => server.mount(flatfile(&engine)),
+        false => server,
+    };
     let api = format!("http://{}", server.local_addr());
     match mode {
         Mode::Dev => {
@@ -126,6 +130,11 @@ async fn serve(mode: Mode, config: &Config, data: &DataDir, opened: Opened) -> R
     }
     say(format_args!("claviger ready api={api} data={}", data.path().display()));
     run_until_stopped(server, engine, signals).await
+}
+
+fn flatfile(engine: &Arc<claviger_engine::Engine>) -> Mount {
+    let routes = claviger_flatfile::routes(engine.clone());
+    Mount { path: claviger_flatfile::PATH, routes, refusal: claviger_flatfile::refusal }
 }
 
 async fn run_until_stopped(

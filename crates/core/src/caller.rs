@@ -2,16 +2,17 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use crate::{EnvironmentName, EventName, FunctionId, Pattern, SecretName};
+use crate::{EnvironmentName, EventName, FunctionId, Pattern, SecretName, SpaceName};
 
 /// A set of permissions with a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Everything on the management plane, in all environments. Never receives a value.
     Admin,
-    /// Secrets, events and runs of its environment. Never receives a value.
+    /// Spaces, secrets, events and runs of its environment. Never receives a value.
     Operator,
-    /// Registers functions and receives jobs with declared secrets. Cannot set or list.
+    /// Registers functions and receives jobs with declared secrets, sees environments and spaces. Cannot set or list
+    /// secrets.
     Runtime,
     /// Names, metadata, redacted views.
     Viewer,
@@ -31,6 +32,10 @@ pub enum Permission {
     EnvironmentCreate,
     /// See environments.
     EnvironmentList,
+    /// Create, change and delete spaces.
+    SpaceWrite,
+    /// See spaces and their metadata.
+    SpaceList,
     /// Create and revoke API keys.
     ApiKeyWrite,
     /// See API keys (never their secret part).
@@ -55,6 +60,28 @@ pub enum Permission {
     RunCancel,
     /// See audit entries.
     AuditList,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Permission; 16] = [
+        Permission::EnvironmentCreate,
+        Permission::EnvironmentList,
+        Permission::SpaceWrite,
+        Permission::SpaceList,
+        Permission::ApiKeyWrite,
+        Permission::ApiKeyList,
+        Permission::SecretWrite,
+        Permission::SecretList,
+        Permission::SecretReceive,
+        Permission::EventEmit,
+        Permission::EventSubscribe,
+        Permission::FunctionServe,
+        Permission::FunctionList,
+        Permission::RunList,
+        Permission::RunCancel,
+        Permission::AuditList,
+    ];
 }
 
 impl Role {
@@ -82,6 +109,8 @@ impl Role {
             Role::Operator => matches!(
                 permission,
                 P::EnvironmentList
+                    | P::SpaceWrite
+                    | P::SpaceList
                     | P::SecretWrite
                     | P::SecretList
                     | P::EventEmit
@@ -91,12 +120,18 @@ impl Role {
                     | P::RunCancel
                     | P::AuditList
             ),
-            Role::Runtime => {
-                matches!(permission, P::SecretReceive | P::FunctionServe | P::EventEmit | P::EventSubscribe)
-            }
+            Role::Runtime => matches!(
+                permission,
+                P::EnvironmentList
+                    | P::SpaceList
+                    | P::SecretReceive
+                    | P::FunctionServe
+                    | P::EventEmit
+                    | P::EventSubscribe
+            ),
             Role::Viewer => matches!(
                 permission,
-                P::EnvironmentList | P::SecretList | P::FunctionList | P::RunList | P::EventSubscribe
+                P::EnvironmentList | P::SpaceList | P::SecretList | P::FunctionList | P::RunList | P::EventSubscribe
             ),
             Role::Subscriber => matches!(permission, P::EventSubscribe),
         }
@@ -126,13 +161,16 @@ pub enum Reach {
     One(EnvironmentName),
 }
 
-/// What narrows a role. An empty list of secrets or events means none; `None` for functions means any.
+/// What narrows a role. An empty list of secrets or events means none; `None` for functions or spaces means any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bounds {
     /// Runtime: name patterns (`*` matches any run of characters) of the secrets it may receive.
     pub secrets: Vec<String>,
     /// Runtime: the functions it may serve.
     pub functions: Option<Vec<FunctionId>>,
+    /// Runtime: the spaces it is for, and not the environment itself, which it sees only through what they inherit; `None`
+    /// for the environment and all its spaces. A space need not exist.
+    pub spaces: Option<Vec<SpaceName>>,
     /// Subscriber: the patterns it may subscribe to.
     pub events: Vec<Pattern>,
     /// Subscriber: the exact browser origins it may be used from; empty means any.
@@ -165,6 +203,16 @@ impl Caller {
         match &self.reach {
             Reach::All => true,
             Reach::One(own) => own == environment,
+        }
+    }
+
+    /// Whether the caller may act in a space of an environment it reaches, or with `None` in the environment itself: a
+    /// caller that is narrowed to spaces only in those.
+    #[must_use]
+    pub fn reaches_space(&self, space: Option<&SpaceName>) -> bool {
+        match &self.bounds.spaces {
+            None => true,
+            Some(own) => space.is_some_and(|space| own.contains(space)),
         }
     }
 
@@ -245,6 +293,40 @@ mod tests {
         for permission in [Permission::SecretWrite, Permission::SecretList, Permission::AuditList] {
             assert!(!Role::Runtime.may(permission));
             assert!(!Role::Subscriber.may(permission));
+        }
+    }
+
+    fn caller(spaces: Option<&[&str]>) -> Caller {
+        let spaces = spaces.map(|names| names.iter().map(|name| name.parse().unwrap()).collect());
+        let bounds = Arc::new(Bounds { spaces, ..Bounds::default() });
+        Caller { id: "key".into(), role: Role::Runtime, reach: Reach::All, bounds }
+    }
+
+    #[test]
+    fn a_caller_that_is_narrowed_to_spaces_reaches_those_and_nothing_else() {
+        let spaces: Vec<SpaceName> = ["acme", "Acme", "acme2", "*"].map(|name| name.parse().unwrap()).into();
+        let reached = |caller: &Caller| -> Vec<bool> {
+            [None].into_iter().chain(spaces.iter().map(Some)).map(|space| caller.reaches_space(space)).collect()
+        };
+        assert_eq!(reached(&caller(None)), [true; 5], "not narrowed");
+        assert_eq!(reached(&caller(Some(&["acme"]))), [false, true, false, false, false]);
+        assert_eq!(reached(&caller(Some(&["acme2", "acme"]))), [false, true, false, true, false]);
+        assert_eq!(reached(&caller(Some(&["*"]))), [false, false, false, false, true], "a name, not a pattern");
+        assert_eq!(reached(&caller(Some(&[]))), [false; 5], "narrowed to nothing");
+    }
+
+    #[test]
+    fn who_may_see_and_change_spaces() {
+        for (role, list, write) in [
+            (Role::Admin, true, true),
+            (Role::Operator, true, true),
+            (Role::Runtime, true, false),
+            (Role::Viewer, true, false),
+            (Role::Subscriber, false, false),
+        ] {
+            let may = (role.may(Permission::SpaceList), role.may(Permission::SpaceWrite));
+            assert_eq!(may, (list, write), "{role}");
+            assert_eq!(role.may(Permission::EnvironmentList), list, "{role}");
         }
     }
 }

@@ -27,7 +27,7 @@ pub use event::{EventName, SYSTEM_PREFIX};
 pub use name::{EnvironmentName, FunctionId, NameError, SecretName, SpaceName};
 pub use pattern::{Pattern, PatternError};
 pub use redact::{MIN_MASKABLE_BYTES, Mask, Redactor, RedactorBuilder, StreamRedactor, contains_mask};
-pub use resolve::{Resolution, Tried, Verdict, resolve};
+pub use resolve::{Resolution, Tried, Verdict, resolve, resolve_among};
 pub use revision::{EventPosition, Incarnation, Revision};
 pub use scope::Scope;
 pub use time::Timestamp;

@@ -13,6 +13,17 @@ pub enum Verdict {
     Missing,
 }
 
+impl Verdict {
+    /// Whether the search ends here: with a value, also an empty one, or with a block.
+    #[must_use]
+    pub fn decides(self) -> bool {
+        match self {
+            Verdict::Value(_) | Verdict::Blocked => true,
+            Verdict::Missing => false,
+        }
+    }
+}
+
 /// One scope that was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tried {
@@ -31,19 +42,27 @@ pub struct Resolution {
     pub trail: Vec<Tried>,
 }
 
-/// Asks the scopes from the innermost outward until one decides. A value wins, also an empty one; a
+/// Asks a scope and those around it, from the innermost outward, until one decides. A value wins, also an empty one; a
 /// block ends the search with nothing; a missing name goes on outward.
 #[must_use]
-pub fn resolve(from: &Scope, mut ask: impl FnMut(&Scope) -> Verdict) -> Resolution {
-    let mut trail = Vec::new();
-    for scope in from.chain() {
-        let verdict = ask(&scope);
+pub fn resolve(from: &Scope, ask: impl FnMut(&Scope) -> Verdict) -> Resolution {
+    resolve_among(&from.chain(), ask)
+}
+
+/// The same for scopes that are given, the innermost first.
+#[must_use]
+pub fn resolve_among(scopes: &[Scope], mut ask: impl FnMut(&Scope) -> Verdict) -> Resolution {
+    let mut trail = Vec::with_capacity(scopes.len());
+    for scope in scopes {
+        let verdict = ask(scope);
         trail.push(Tried { scope: scope.clone(), verdict });
-        match verdict {
-            Verdict::Value(version) => return Resolution { found: Some((scope, version)), trail },
-            Verdict::Blocked => return Resolution { found: None, trail },
-            Verdict::Missing => {}
+        if verdict.decides() {
+            break;
         }
     }
-    Resolution { found: None, trail }
+    let found = trail.last().and_then(|last: &Tried| match last.verdict {
+        Verdict::Value(version) => Some((last.scope.clone(), version)),
+        Verdict::Blocked | Verdict::Missing => None,
+    });
+    Resolution { found, trail }
 }

@@ -11,7 +11,8 @@ use std::{
 };
 
 use claviger_core::{
-    Caller, EnvironmentName, FunctionId, Permission, Reach, Revision, Role, SecretName, Timestamp, run::RunId,
+    Caller, EnvironmentName, FunctionId, Permission, Reach, Revision, Role, Timestamp, run::RunId,
+    secret::SecretVersion,
 };
 use claviger_store::{Expected, Filter, Stream};
 use parking_lot::Mutex;
@@ -44,14 +45,23 @@ pub struct AuditEntry {
 /// What an audit entry says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact {
-    /// Values were handed over.
+    /// Values were handed over to a job.
     Delivered {
         /// To which function.
         function: FunctionId,
         /// In which run.
         run: RunId,
-        /// Names and versions.
-        secrets: Vec<(SecretName, u64)>,
+        /// The run's environment, when it looked them up in this one from another.
+        home: Option<EnvironmentName>,
+        /// Which values.
+        secrets: Vec<SecretVersion>,
+    },
+    /// Values were handed over all at once, to no job.
+    HandedOver {
+        /// What asked for them, in the server's words.
+        what: String,
+        /// Which values.
+        secrets: Vec<SecretVersion>,
     },
     /// Something was not allowed.
     Refused {

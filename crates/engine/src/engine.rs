@@ -20,6 +20,7 @@ use crate::{
     runtime::Runtime,
     sealed,
     shared::Shared,
+    spaces::Spaces,
     vault::Vault,
 };
 
@@ -51,6 +52,7 @@ pub struct Engine {
     access: Arc<Access>,
     audit: Arc<Audit>,
     vault: Arc<Vault>,
+    spaces: Spaces,
     events: Events,
     runtime: Runtime,
     /// Tasks do not outlive an engine that is dropped without being closed.
@@ -71,9 +73,10 @@ impl Engine {
         let access = Arc::new(Access::open(shared.clone()).await?);
         let audit = Arc::new(Audit::new(shared.clone(), access.clone()));
         let vault = Arc::new(Vault::start(shared.clone(), access.clone(), audit.clone()).await?);
+        let spaces = Spaces::new(shared.clone(), access.clone(), vault.clone());
         let events = Events::open(shared.clone(), access.clone()).await?;
         let runtime = Runtime::open(shared.clone(), access.clone(), vault.clone(), events.clone()).await?;
-        Ok(Engine { shared, access, audit, vault, events, runtime, _stop_on_drop: stop_on_drop })
+        Ok(Engine { shared, access, audit, vault, spaces, events, runtime, _stop_on_drop: stop_on_drop })
     }
 
     /// Makes the first admin key of a store, as [`Access::bootstrap`] says, and closes the ledger. Starts nothing that works
@@ -107,6 +110,12 @@ impl Engine {
     #[must_use]
     pub fn vault(&self) -> &Arc<Vault> {
         &self.vault
+    }
+
+    /// Spaces.
+    #[must_use]
+    pub fn spaces(&self) -> &Spaces {
+        &self.spaces
     }
 
     /// Events and subscriptions.

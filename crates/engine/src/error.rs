@@ -73,6 +73,9 @@ pub enum Error {
     /// Unknown, or outside the caller's reach.
     #[error("there is no environment of that name for this API key")]
     EnvironmentNotFound,
+    /// Unknown, or outside the caller's reach.
+    #[error("there is no space of that name in this environment for this API key")]
+    SpaceNotFound,
     /// Not set.
     #[error("the secret is not set in this environment")]
     SecretNotFound,
@@ -100,6 +103,9 @@ pub enum Error {
     /// The environment is there already.
     #[error("the environment exists already")]
     EnvironmentExists,
+    /// The space is there already.
+    #[error("the space exists already")]
+    SpaceExists,
     /// The run is over.
     #[error("the run has ended already")]
     RunEnded,
@@ -187,10 +193,10 @@ impl Error {
                 ErrorKind::Unauthenticated
             }
             E::Denied { .. } => ErrorKind::Denied,
-            E::EnvironmentNotFound | E::SecretNotFound | E::RunNotFound => ErrorKind::NotFound,
-            E::FunctionNotFound | E::ApiKeyNotFound => ErrorKind::NotFound,
-            E::RevisionConflict { .. } | E::EnvironmentExists | E::AdminKeyExists { .. } => ErrorKind::Conflict,
-            E::RunEnded | E::Lost => ErrorKind::Conflict,
+            E::EnvironmentNotFound | E::SpaceNotFound | E::SecretNotFound => ErrorKind::NotFound,
+            E::RunNotFound | E::FunctionNotFound | E::ApiKeyNotFound => ErrorKind::NotFound,
+            E::EnvironmentExists | E::SpaceExists | E::AdminKeyExists { .. } => ErrorKind::Conflict,
+            E::RevisionConflict { .. } | E::RunEnded | E::Lost => ErrorKind::Conflict,
             E::TooManyRequests => ErrorKind::Limited,
             E::TimedOut => ErrorKind::TimedOut,
             E::WrongMasterKey { .. } => ErrorKind::NoKey,
@@ -213,6 +219,7 @@ impl Error {
             E::ValueTooShort { .. } => "value_too_short",
             E::ValueIsMask => "value_is_mask",
             E::BodyTooLarge { what, .. } if what.starts_with("an event") => "event_too_large",
+            E::BodyTooLarge { what, .. } if what.starts_with("a space") => "body_too_large",
             E::BodyTooLarge { .. } => "step_result_too_large",
             E::Unauthenticated => "unauthenticated",
             E::InvalidApiKey { .. } => "invalid_api_key",
@@ -220,12 +227,14 @@ impl Error {
             E::ExpiredApiKey => "expired_api_key",
             E::Denied { .. } => "denied",
             E::EnvironmentNotFound => "environment_not_found",
+            E::SpaceNotFound => "space_not_found",
             E::SecretNotFound => "secret_not_found",
             E::RunNotFound => "run_not_found",
             E::FunctionNotFound => "function_not_found",
             E::ApiKeyNotFound => "api_key_not_found",
             E::RevisionConflict { .. } => "revision_conflict",
             E::EnvironmentExists => "environment_exists",
+            E::SpaceExists => "space_exists",
             E::AdminKeyExists { .. } => "admin_key_exists",
             E::RunEnded | E::Lost => "run_already_ended",
             E::ReservedEventName => "reserved_event_name",
@@ -293,7 +302,7 @@ impl From<run::Refused> for Error {
             run::Refused::Ended => Error::RunEnded,
             run::Refused::Lost | run::Refused::NotReady => Error::Lost,
             run::Refused::NotOpen => Error::invalid("the step is not open"),
-            run::Refused::TooManySteps => Error::invalid(refused.to_string()),
+            run::Refused::TooManySteps | run::Refused::TooManySecrets => Error::invalid(refused.to_string()),
         }
     }
 }

@@ -139,6 +139,7 @@ impl Folded {
                 let end = shared.stop.run_until_cancelled(end).await.and_then(Result::ok);
                 self.lose(known, end.filter(|end| *end < known).unwrap_or_default());
             }
+            Some(Err(Error::Store(claviger_store::Error::Lost))) => self.lose(known, Revision::ZERO),
             // It does not answer: that tells nothing.
             Some(Err(_)) | None => {}
         }

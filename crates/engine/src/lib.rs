@@ -1,4 +1,5 @@
-//! The services that make the rules happen: [`vault`], [`access`], [`audit`], [`events`], [`runtime`].
+//! The services that make the rules happen: [`vault`], [`spaces`], [`access`], [`audit`],
+//! [`events`], [`runtime`].
 //!
 //! The only place where the rules (`claviger-core`), the keys (`claviger-crypto`) and the store (`claviger-store`) meet.
 //! Every operation takes the [`Caller`](claviger_core::Caller) and authorizes it before anything else. No type that the
@@ -22,8 +23,10 @@ mod reseal;
 pub mod runtime;
 mod sealed;
 mod shared;
+pub mod spaces;
 pub mod vault;
 
+pub use claviger_crypto::derive_id;
 pub use clock::{Clock, WallClock};
 pub use engine::{Engine, Parts};
 pub use error::Error;

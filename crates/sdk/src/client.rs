@@ -1,6 +1,7 @@
 //! Emitting events.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect;
@@ -26,8 +27,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// # }
 /// ```
 pub struct Client {
-    endpoint: Endpoint,
+    endpoint: Arc<Endpoint>,
     http: reqwest::Client,
+    space: Option<String>,
 }
 
 /// What the server says of an event that it has stored.
@@ -40,6 +42,8 @@ pub struct StoredEvent {
     pub name: String,
     /// Where it was emitted.
     pub environment: String,
+    /// Its space, if it was emitted in one.
+    pub space: Option<String>,
     /// The revision of its record.
     pub revision: u64,
 }
@@ -57,6 +61,19 @@ impl Client {
     /// A client for which some of the three are given.
     pub fn builder() -> ClientBuilder {
         ClientBuilder { settings: Settings::default() }
+    }
+
+    /// A client that emits into this space of the environment. It shares the connections.
+    ///
+    /// ```no_run
+    /// # async fn example(client: claviger::Client) -> Result<(), claviger::Error> {
+    /// client.in_space("acme").emit("order:created", serde_json::json!({ "order": 7 })).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn in_space(&self, space: impl Into<String>) -> Self {
+        Self { endpoint: Arc::clone(&self.endpoint), http: self.http.clone(), space: Some(space.into()) }
     }
 
     /// Emits an event with a new id.
@@ -85,10 +102,13 @@ impl Client {
             data: &'a RawValue,
             #[serde(skip_serializing_if = "Option::is_none")]
             id: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            space: Option<&'a str>,
         }
+        let body = Body { name, data, id, space: self.space.as_deref() };
         let environment = self.endpoint.environment.as_deref().unwrap_or("default");
         let url = self.endpoint.resource(&["v1", "environments", environment, "events"]);
-        let request = self.http.post(url).bearer_auth(self.endpoint.api_key()).json(&Body { name, data, id });
+        let request = self.http.post(url).bearer_auth(self.endpoint.api_key()).json(&body);
         let answer = request.send().await.map_err(|error| unreachable(&error))?;
         let status = answer.status();
         let body = answer.bytes().await.map_err(|error| unreachable(&error))?;
@@ -112,7 +132,8 @@ fn unreachable(error: &reqwest::Error) -> Error {
 
 impl fmt::Debug for Client {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Client").field("endpoint", &self.endpoint).finish_non_exhaustive()
+        let mut shown = formatter.debug_struct("Client");
+        shown.field("endpoint", &self.endpoint).field("space", &self.space).finish_non_exhaustive()
     }
 }
 
@@ -153,7 +174,7 @@ impl ClientBuilder {
         // Events are not sent on to another place than the one that was named.
         let http = reqwest::Client::builder().redirect(redirect::Policy::none()).timeout(REQUEST_TIMEOUT);
         let http = http.build().map_err(|error| unreachable(&error))?;
-        Ok(Client { endpoint, http })
+        Ok(Client { endpoint: Arc::new(endpoint), http, space: None })
     }
 }
 

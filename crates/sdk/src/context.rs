@@ -16,7 +16,9 @@ use crate::function::{Definition, milliseconds};
 use crate::handler_error::HandlerError;
 use crate::journal::Journal;
 use crate::json;
+use crate::lookups::Lookups;
 use crate::secrets::Secrets;
+use crate::step::StepErrors;
 
 /// One attempt of a run: its event, its secrets, and its steps.
 ///
@@ -28,6 +30,7 @@ pub struct Context {
     pub(crate) event: Event,
     pub(crate) environment: String,
     pub(crate) secrets: Secrets,
+    pub(crate) lookups: Arc<Lookups>,
     pub(crate) journal: Arc<Journal>,
     /// Closes when the job is over.
     pub(crate) job: watch::Receiver<()>,
@@ -47,6 +50,8 @@ pub struct Event {
     /// When it was stored, to the millisecond.
     #[serde(deserialize_with = "read_instant")]
     pub at: SystemTime,
+    /// The space that it belongs to; `None` if it belongs to the environment itself.
+    pub space: Option<String>,
 }
 
 impl Event {
@@ -116,7 +121,7 @@ impl Context {
         &self.function.id
     }
 
-    /// The environment that the run belongs to.
+    /// The environment that the run belongs to. Its space is the event's.
     pub fn environment(&self) -> &str {
         &self.environment
     }
@@ -151,7 +156,7 @@ impl Context {
         Fut: Future<Output = Result<T, HandlerError>>,
     {
         let call = self.journal.call(id);
-        async move { call?.run(function).await }
+        async move { call?.run(function, StepErrors::Remembered).await }
     }
 
     /// Waits. The run takes no place in the worker meanwhile.

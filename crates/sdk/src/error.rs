@@ -18,6 +18,12 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A listener that handles no event.
+    #[error("listener {listener:?} has no handler")]
+    NoHandler {
+        /// The listener's id.
+        listener: String,
+    },
     /// A worker without functions.
     #[error("the worker has no function")]
     NoFunction,
@@ -55,12 +61,45 @@ pub enum Error {
     #[error(transparent)]
     Step(#[from] StepError),
     /// A declared secret has no value.
-    #[error("secret {name:?} is not set in environment {environment:?}")]
+    #[error("secret {name:?} is not set in {}", describe_scope(.environment, .space.as_deref()))]
     SecretNotSet {
+        /// The secret.
+        name: String,
+        /// The run's environment.
+        environment: String,
+        /// The run's space, if it has one.
+        space: Option<String>,
+    },
+    /// A look-up has found nothing: the secret is not set there, or it is blocked in the space, or the worker's API key
+    /// does not reach it. The server's audit tells which.
+    #[error(
+        "secret {name:?} is not set in {}, or the worker's API key does not reach it; {}",
+        describe_scope(.environment, .space.as_deref()),
+        advise_missing(.name, .environment, .space.as_deref())
+    )]
+    SecretNotFound {
         /// The secret.
         name: String,
         /// Where it was looked for.
         environment: String,
+        /// The space of that environment, if it was looked for in one.
+        space: Option<String>,
+    },
+    /// The server could not answer a look-up. Another attempt may succeed.
+    #[error("secret {name:?} could not be looked up: {code}: {detail}")]
+    LookupRefused {
+        /// The secret.
+        name: String,
+        /// A stable public code, such as `unavailable`; `claviger explain CODE` says more.
+        code: String,
+        /// What happened, for people.
+        detail: String,
+    },
+    /// The job has ended, was cancelled or was lost before the secret was looked up.
+    #[error("secret {name:?} cannot be looked up: the job is over")]
+    JobOver {
+        /// The secret.
+        name: String,
     },
     /// The function has not declared the secret; whether it exists is not told.
     #[error("secret {name:?} is not declared by function {function:?}")]
@@ -110,6 +149,31 @@ impl Error {
     /// True if another attempt of the run meets the same error.
     pub(crate) fn is_permanent(&self) -> bool {
         matches!(self, Self::NotJson { .. } | Self::TooLarge { .. })
+    }
+}
+
+fn describe_scope(environment: &str, space: Option<&str>) -> String {
+    match space {
+        Some(space) => format!("space {space:?} of environment {environment:?}"),
+        None => format!("environment {environment:?}"),
+    }
+}
+
+fn advise_missing(name: &str, environment: &str, space: Option<&str>) -> String {
+    let of = format!("{} --env {}", shell_word(name), shell_word(environment));
+    match space.map(|space| format!("{of} --space {}", shell_word(space))) {
+        Some(of) => format!("set it with `claviger secret set {of}`, or see why with `claviger secret explain {of}`"),
+        None => format!("set it with `claviger secret set {of}`"),
+    }
+}
+
+/// As a shell reads it as one word.
+fn shell_word(text: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_.:/@%+=-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(is_plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::trigger::Trigger;
+
 /// Writes a frame. All parts are plain structs, so that this cannot fail.
 pub(crate) fn encode_frame(frame: &impl Serialize) -> String {
     serde_json::to_string(frame).expect("frames are plain structs with text keys")
@@ -29,8 +31,13 @@ pub(crate) struct Hello<'a> {
 #[serde(rename_all = "camelCase")]
 pub(crate) struct FunctionSpec<'a> {
     pub(crate) id: &'a str,
-    pub(crate) triggers: Vec<Trigger<'a>>,
+    pub(crate) triggers: &'a [Trigger],
+    /// Only events of these spaces; without them those of the environment and of all its spaces.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(crate) spaces: &'a [String],
     pub(crate) secrets: &'a [DeclaredSecret],
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) lookups: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry: Option<RetrySpec>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,9 +46,9 @@ pub(crate) struct FunctionSpec<'a> {
     pub(crate) timeout_ms: Option<u64>,
 }
 
-#[derive(Serialize)]
-pub(crate) struct Trigger<'a> {
-    pub(crate) event: &'a str,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_false(is_set: &bool) -> bool {
+    !is_set
 }
 
 #[derive(Debug, Serialize)]
@@ -96,6 +103,21 @@ pub(crate) enum EndingMembers<'a> {
     },
 }
 
+/// Asks for a secret by its name.
+#[derive(Serialize)]
+pub(crate) struct LookupFrame<'a> {
+    pub(crate) r#type: &'static str,
+    pub(crate) run: &'a str,
+    pub(crate) fence: &'a str,
+    pub(crate) id: &'a str,
+    pub(crate) name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<&'a str>,
+    /// Absent for the job's own, `null` for the environment itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) space: Option<Option<&'a str>>,
+}
+
 /// What the server is to keep of a step.
 #[derive(Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
@@ -126,7 +148,7 @@ pub(crate) enum Outcome<'a> {
     },
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub(crate) struct Match {
     pub(crate) path: String,
     pub(crate) equals: Value,
@@ -190,6 +212,7 @@ pub(crate) struct JobEvent {
     pub(crate) data: Value,
     pub(crate) at: u64,
     pub(crate) environment: String,
+    pub(crate) space: Option<String>,
 }
 
 /// What the server knows of a step.
@@ -212,6 +235,35 @@ pub(crate) struct DeliveredSecret<'a> {
     pub(crate) encoding: Option<Cow<'a, str>>,
 }
 
+/// The answer to a look-up; without version and value nothing was found.
+#[derive(Deserialize)]
+pub(crate) struct FoundSecret<'a> {
+    #[serde(borrow)]
+    pub(crate) run: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) fence: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+    pub(crate) version: Option<u64>,
+    #[serde(borrow)]
+    pub(crate) value: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) encoding: Option<Cow<'a, str>>,
+}
+
+/// A secret that was looked up has changed.
+#[derive(Deserialize)]
+pub(crate) struct Changed<'a> {
+    #[serde(borrow)]
+    pub(crate) run: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) fence: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) name: Cow<'a, str>,
+}
+
 #[derive(Deserialize)]
 pub(crate) struct Ack<'a> {
     #[serde(borrow)]
@@ -224,7 +276,7 @@ pub(crate) struct Ack<'a> {
     pub(crate) steps: Vec<StepRecord>,
 }
 
-/// A refusal: of a run's frame, or of the connection.
+/// A refusal: of a run's frame, of a look-up, or of the connection.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Refusal {
     pub(crate) code: String,
@@ -232,4 +284,6 @@ pub(crate) struct Refusal {
     pub(crate) detail: String,
     pub(crate) run: Option<String>,
     pub(crate) fence: Option<String>,
+    /// The look-up's.
+    pub(crate) id: Option<String>,
 }

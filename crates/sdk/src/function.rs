@@ -8,12 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::context::Context;
-use crate::frame::{Concurrency, DeclaredSecret, FunctionSpec, RetrySpec, Trigger};
+use crate::frame::{Concurrency, DeclaredSecret, FunctionSpec, RetrySpec};
 use crate::handler_error::HandlerError;
 use crate::json;
+use crate::trigger::Trigger;
 
 /// How often and how fast failed attempts are repeated. The default is the server's.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,8 +69,11 @@ pub(crate) type Execution = Pin<Box<dyn Future<Output = Result<Box<RawValue>, Ha
 #[derive(Debug)]
 pub(crate) struct Definition {
     pub(crate) id: String,
-    triggers: Vec<String>,
+    triggers: Vec<Trigger>,
+    spaces: Vec<String>,
     secrets: Vec<DeclaredSecret>,
+    /// Whether it looks secrets up by name.
+    lookups: bool,
     retry: Option<Retry>,
     concurrency: Option<u32>,
     timeout: Option<Duration>,
@@ -82,7 +87,9 @@ impl Function<()> {
         let definition = Definition {
             id: id.into(),
             triggers: Vec::new(),
+            spaces: Vec::new(),
             secrets: Vec::new(),
+            lookups: false,
             retry: None,
             concurrency: None,
             timeout: None,
@@ -93,8 +100,25 @@ impl Function<()> {
 
     /// Starts a run for each event that fits: a name, or a pattern with `*` for one segment and `>` for the rest.
     #[must_use]
-    pub fn on(mut self, pattern: impl Into<String>) -> Self {
-        self.definition.triggers.push(pattern.into());
+    pub fn on(self, pattern: impl Into<String>) -> Self {
+        self.trigger(Trigger::new(pattern))
+    }
+
+    /// As [`Function::on`], for those events only whose data has all these values at these paths, such as `data.kind`.
+    #[must_use]
+    pub fn on_matching<P: Into<String>>(
+        self,
+        pattern: impl Into<String>,
+        conditions: impl IntoIterator<Item = (P, Value)>,
+    ) -> Self {
+        self.trigger(Trigger::with_conditions(pattern, conditions))
+    }
+
+    /// Only events of this space start the function, and of others that are named so. Without this, events of the
+    /// environment and of all its spaces do. The run's secrets are those that its event's space sees.
+    #[must_use]
+    pub fn space(mut self, space: impl Into<String>) -> Self {
+        self.definition.spaces.push(space.into());
         self
     }
 
@@ -148,6 +172,22 @@ impl Function<()> {
     }
 }
 
+impl Function<()> {
+    /// Adds a trigger, once.
+    pub(crate) fn trigger(mut self, trigger: Trigger) -> Self {
+        if !self.definition.triggers.contains(&trigger) {
+            self.definition.triggers.push(trigger);
+        }
+        self
+    }
+
+    /// Lets the function look secrets up by name.
+    pub(crate) fn with_lookups(mut self) -> Self {
+        self.definition.lookups = true;
+        self
+    }
+}
+
 impl<H> fmt::Debug for Function<H> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("Function").field("definition", &self.definition).finish_non_exhaustive()
@@ -164,8 +204,10 @@ impl Definition {
     pub(crate) fn spec(&self) -> FunctionSpec<'_> {
         FunctionSpec {
             id: &self.id,
-            triggers: self.triggers.iter().map(|event| Trigger { event }).collect(),
+            triggers: &self.triggers,
+            spaces: &self.spaces,
             secrets: &self.secrets,
+            lookups: self.lookups,
             retry: self.retry.as_ref().map(|retry| RetrySpec {
                 max_attempts: retry.max_attempts,
                 initial_delay_ms: milliseconds(retry.initial_delay),
@@ -175,6 +217,11 @@ impl Definition {
             concurrency: self.concurrency.map(|limit| Concurrency { limit }),
             timeout_ms: self.timeout.map(milliseconds),
         }
+    }
+
+    /// A function without triggers can be invoked; a listener without them does nothing.
+    pub(crate) fn is_idle_listener(&self) -> bool {
+        self.lookups && self.triggers.is_empty()
     }
 
     pub(crate) fn declares(&self, secret: &str) -> bool {

@@ -31,6 +31,11 @@
 //! # }
 //! ```
 //!
+//! # Listeners
+//!
+//! A [`Listener`] reacts to events of an environment or of some of its spaces, and looks secrets up by name while it handles
+//! one, with what the event's space inherits and overrides. It declares no secrets; its worker's API key bounds what it finds.
+//!
 //! # How a function runs
 //!
 //! The handler is executed from its start at every attempt and after every wait; steps that have finished answer from
@@ -60,9 +65,14 @@ mod handler_error;
 mod job;
 mod journal;
 mod json;
+mod listener;
+mod lookup;
+mod lookups;
 mod secrets;
 mod session;
 mod step;
+mod trigger;
+mod value;
 mod wake;
 mod worker;
 
@@ -71,5 +81,8 @@ pub use context::{Context, Event, SentEvent, WaitFor};
 pub use error::{Error, StepError};
 pub use function::{Function, Handler, Retry};
 pub use handler_error::HandlerError;
+pub use listener::{Listener, ListenerEvent};
+pub use lookup::Lookup;
 pub use secrets::{SecretBytes, SecretText, Secrets};
+pub use value::Secret;
 pub use worker::{Worker, WorkerHandle};

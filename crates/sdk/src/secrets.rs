@@ -4,44 +4,31 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use zeroize::Zeroizing;
-
 use crate::error::Error;
 use crate::frame::DeliveredSecret;
 use crate::function::Definition;
+use crate::lookup::Scope;
+use crate::value::Value;
 
 /// The secrets that the function declared, with the values they had when the job was handed out.
 ///
 /// Values are wiped from memory when the job ends, and are shown by no `Debug` and no serializer.
 pub struct Secrets {
     function: Arc<Definition>,
-    environment: String,
+    scope: Scope,
     values: HashMap<String, Value>,
 }
 
-struct Value {
-    version: u64,
-    bytes: Zeroizing<Vec<u8>>,
-}
-
 impl Secrets {
-    pub(crate) fn new(function: Arc<Definition>, environment: String, delivered: Vec<DeliveredSecret<'_>>) -> Self {
+    pub(crate) fn new(function: Arc<Definition>, scope: Scope, delivered: Vec<DeliveredSecret<'_>>) -> Self {
         let mut values = HashMap::with_capacity(delivered.len());
         for secret in delivered {
-            let (version, text) = (secret.version, Zeroizing::new(secret.value.into_owned()));
-            let bytes = match secret.encoding.as_deref() {
-                Some("base64") => BASE64_STANDARD.decode(&*text).ok().map(Zeroizing::new),
-                Some(_) => None,
-                None => Some(Zeroizing::new(text.as_bytes().to_vec())),
-            };
-            match bytes {
-                Some(bytes) => drop(values.insert(secret.name, Value { version, bytes })),
+            match Value::read(secret.version, secret.value, secret.encoding.as_deref()) {
+                Some(value) => drop(values.insert(secret.name, value)),
                 None => tracing::warn!(secret = secret.name, "the secret has an encoding that cannot be read"),
             }
         }
-        Self { function, environment, values }
+        Self { function, scope, values }
     }
 
     /// The value of a declared secret.
@@ -78,9 +65,12 @@ impl Secrets {
         if !self.function.declares(name) {
             return Err(Error::SecretNotDeclared { name: name.to_owned(), function: self.function.id.clone() });
         }
-        self.values
-            .get(name)
-            .ok_or_else(|| Error::SecretNotSet { name: name.to_owned(), environment: self.environment.clone() })
+        let Scope { environment, space } = &self.scope;
+        self.values.get(name).ok_or_else(|| Error::SecretNotSet {
+            name: name.to_owned(),
+            environment: environment.clone(),
+            space: space.clone(),
+        })
     }
 }
 

@@ -16,9 +16,10 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message};
 use crate::endpoint::Socket;
 use crate::error::Error;
 use crate::execution::Answer;
-use crate::frame::{Ack, Claim, Job, Refusal, Registered, Signal, Tag, encode_frame};
+use crate::frame::{Ack, Changed, Claim, FoundSecret, Job, Refusal, Registered, Signal, Tag, encode_frame};
 use crate::handler_error::HandlerError;
 use crate::job;
+use crate::lookups::{self, Lookups};
 use crate::worker::Plan;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -41,7 +42,7 @@ pub(crate) enum Closed {
 pub(crate) struct Session {
     plan: Arc<Plan>,
     incoming: SplitStream<Socket>,
-    /// Not bounded by itself: each run has one frame in flight, and the credit bounds the runs.
+    /// Not bounded by itself: each run has one frame and a few look-ups in flight, and the credit bounds the runs.
     frames: mpsc::UnboundedSender<String>,
     /// One task, in a set since that aborts it when the session is dropped.
     writer: JoinSet<()>,
@@ -55,6 +56,7 @@ pub(crate) struct Session {
 struct Held {
     fence: String,
     answers: mpsc::UnboundedSender<Answer>,
+    lookups: Arc<Lookups>,
     task: AbortHandle,
 }
 
@@ -142,6 +144,8 @@ impl Session {
         let is_readable = match kind.as_deref() {
             Ok("job") => serde_json::from_str(text).map(|job| self.start(job)).is_ok(),
             Ok("ack") => serde_json::from_str(text).map(|ack| self.acknowledge(ack)).is_ok(),
+            Ok("secret") => serde_json::from_str(text).map(|secret| self.find(secret)).is_ok(),
+            Ok("changed") => serde_json::from_str(text).map(|changed| self.change(&changed)).is_ok(),
             Ok("cancel") => serde_json::from_str(text).map(|claim| self.cancel(&claim)).is_ok(),
             Ok("error") => serde_json::from_str(text).map(|refusal| self.refuse(refusal)).is_ok(),
             // `drain` asks for nothing but what happens anyway when the connection ends.
@@ -175,27 +179,44 @@ impl Session {
         };
         let (answers, inbox) = mpsc::unbounded_channel();
         let (run, fence) = (job.run.clone(), job.fence.clone());
-        let driving = job::drive(job, known, inbox, self.frames.clone());
+        let (lookups, driving) = job::prepare(job, known, inbox, self.frames.clone());
         let ended = Ended { run: run.clone(), fence: fence.clone() };
         let task = self.tasks.spawn(async move {
             driving.await;
             ended
         });
         // An older claim of the run is lost, or the server would not have made this one.
-        if let Some(lost) = self.held.insert(run, Held { fence, answers, task }) {
+        if let Some(lost) = self.held.insert(run, Held { fence, answers, lookups, task }) {
             lost.task.abort();
         }
     }
 
     fn acknowledge(&mut self, ack: Ack<'_>) {
-        if let Some(held) = self.held.get(&*ack.run).filter(|held| held.fence == ack.fence) {
+        if let Some(held) = self.holding(&ack.run, &ack.fence) {
             // A job that has just ended needs no answer.
             let _ = held.answers.send(Answer::Stored { ended: ack.ended, steps: ack.steps });
         }
     }
 
+    fn find(&self, secret: FoundSecret<'_>) {
+        if let Some(held) = self.holding(&secret.run, &secret.fence) {
+            let id = secret.id.clone();
+            held.lookups.answer(&id, lookups::Answer::from(secret));
+        }
+    }
+
+    fn change(&self, changed: &Changed<'_>) {
+        if let Some(held) = self.holding(&changed.run, &changed.fence) {
+            held.lookups.changed(&changed.name);
+        }
+    }
+
+    fn holding(&self, run: &str, fence: &str) -> Option<&Held> {
+        self.held.get(run).filter(|held| held.fence == fence)
+    }
+
     fn cancel(&mut self, claim: &Claim<'_>) {
-        if self.held.get(&*claim.run).is_some_and(|held| held.fence == claim.fence)
+        if self.holding(&claim.run, &claim.fence).is_some()
             && let Some(held) = self.held.remove(&*claim.run)
         {
             tracing::debug!(run = &*claim.run, reason = &*claim.reason, "the job was taken away");
@@ -208,8 +229,10 @@ impl Session {
             None => self.refusal = Some(refusal),
             Some(run) => {
                 let is_of_this_job = |held: &&Held| refusal.fence.as_ref().is_none_or(|fence| *fence == held.fence);
-                if let Some(held) = self.held.get(run).filter(is_of_this_job) {
-                    let _ = held.answers.send(Answer::Refused(refusal));
+                let Some(held) = self.held.get(run).filter(is_of_this_job) else { return };
+                match &refusal.id {
+                    Some(id) => held.lookups.answer(&id.clone(), lookups::Answer::from(refusal)),
+                    None => drop(held.answers.send(Answer::Refused(refusal))),
                 }
             }
         }
@@ -218,7 +241,7 @@ impl Session {
     fn release(&mut self, ended: Result<Ended, JoinError>) {
         match ended {
             Ok(Ended { run, fence }) => {
-                if self.held.get(&run).is_some_and(|held| held.fence == fence) {
+                if self.holding(&run, &fence).is_some() {
                     self.held.remove(&run);
                 }
             }

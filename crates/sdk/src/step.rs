@@ -23,9 +23,18 @@ pub(crate) struct Call {
     pub(crate) journal: Arc<Journal>,
 }
 
+/// What becomes of the error of a step's function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StepErrors {
+    /// It is an outcome if the handler goes past it.
+    Remembered,
+    /// The next attempt executes the step again, whatever the handler makes of the error.
+    Forgotten,
+}
+
 impl Call {
     /// Executes the step's function unless its outcome is remembered.
-    pub(crate) async fn run<T, F, Fut>(mut self, function: F) -> Result<T, Error>
+    pub(crate) async fn run<T, F, Fut>(mut self, function: F, errors: StepErrors) -> Result<T, Error>
     where
         T: Serialize + DeserializeOwned,
         F: FnOnce() -> Fut,
@@ -48,7 +57,9 @@ impl Call {
                 Ok(value)
             }
             Err(error) => {
-                self.journal.add_unsettled(&self.id, error.to_wire());
+                if errors == StepErrors::Remembered {
+                    self.journal.add_unsettled(&self.id, error.to_wire());
+                }
                 Err(error.into_step_error(&self.id).into())
             }
         }

@@ -15,11 +15,12 @@ use crate::endpoint::{Endpoint, Settings};
 use crate::error::Error;
 use crate::frame::{Hello, encode_frame};
 use crate::function::{Definition, Execute, Function};
+use crate::listener::Listener;
 use crate::session::{Closed, Session};
 
 const MOST_JOBS: usize = 1024;
 
-/// A process that executes functions.
+/// A process that executes functions and listeners.
 ///
 /// ```no_run
 /// # async fn example(payout: claviger::Function) -> Result<(), claviger::Error> {
@@ -68,6 +69,12 @@ impl Worker {
     pub fn function(mut self, function: Function) -> Self {
         self.functions.push(function);
         self
+    }
+
+    /// Adds a listener. Its id is a function's.
+    #[must_use]
+    pub fn listener(self, listener: Listener) -> Self {
+        self.function(listener.into_function())
     }
 
     /// The server's address instead of `CLAVIGER_URL` or `http://127.0.0.1:8080`.
@@ -124,7 +131,7 @@ impl Worker {
     /// # Errors
     ///
     /// [`Error::Refused`] if the server does not accept the key or the functions; [`Error::NoFunction`],
-    /// [`Error::DuplicateFunction`], [`Error::InvalidConcurrency`], [`Error::NoApiKey`], [`Error::MalformedApiKey`] or
+    /// [`Error::NoHandler`], [`Error::DuplicateFunction`], [`Error::InvalidConcurrency`], [`Error::NoApiKey`], [`Error::MalformedApiKey`] or
     /// [`Error::InvalidUrl`] before anything is sent.
     pub async fn start(self) -> Result<WorkerHandle, Error> {
         let stops_on = self.stops_on;
@@ -150,6 +157,9 @@ impl Worker {
         }
         let mut functions = HashMap::with_capacity(self.functions.len());
         for function in self.functions {
+            if function.definition.is_idle_listener() {
+                return Err(Error::NoHandler { listener: function.definition.id });
+            }
             let known = Known { definition: Arc::new(function.definition), execute: function.handler.0 };
             if let Some(twin) = functions.insert(known.definition.id.clone(), known) {
                 return Err(Error::DuplicateFunction { function: twin.definition.id.clone() });

@@ -7,7 +7,14 @@ use claviger_engine::Engine;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::{Options, cors::Origins, door::Door, edge, openapi, routes, throttle::Throttle};
+use crate::{
+    Mount, Options,
+    cors::Origins,
+    door::Door,
+    edge::{self, Edge},
+    openapi, routes,
+    throttle::Throttle,
+};
 
 /// Shared state. Cheap to clone.
 #[derive(Clone)]
@@ -40,14 +47,17 @@ impl App {
     }
 
     /// Every route behind its middleware.
-    pub(crate) fn router(&self, origins: &Origins) -> Router {
+    pub(crate) fn router(&self, origins: &Origins, mounts: &[Mount]) -> Router {
         let (router, _) = OpenApiRouter::new()
             .merge(routes::readable_from_browsers().layer(origins.layer()))
             .merge(routes::others())
             .split_for_parts();
-        router
+        let edge = Edge { app: self.clone(), mounts: mounts.into() };
+        mounts
+            .iter()
+            .fold(router, |router, mount| router.merge(mount.router(self)))
             .route("/openapi.json", get(openapi::serve))
-            .layer(from_fn_with_state(self.clone(), edge::edge))
+            .layer(from_fn_with_state(edge, edge::edge))
             .with_state(self.clone())
     }
 }

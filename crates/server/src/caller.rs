@@ -3,12 +3,16 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use claviger_core::{Caller, EnvironmentName, ErrorKind, Reach};
+use claviger_core::{Caller, EnvironmentName, ErrorKind, Reach, Scope, SpaceName};
 use claviger_engine::{Error, access::DEFAULT_ENVIRONMENT};
 use http::{HeaderMap, header};
 use tokio::time::Instant;
 
-use crate::{app::App, failure::Failure, path::parameter};
+use crate::{
+    app::App,
+    failure::Failure,
+    path::{SpaceInPath, parameter},
+};
 
 /// The address that a request came from.
 #[derive(Clone, Copy, Debug)]
@@ -23,15 +27,28 @@ pub(crate) struct InEnvironment {
     pub(crate) environment: EnvironmentName,
 }
 
+/// A caller, and the scope of the path: its environment as above, or the space that it names besides, which may not exist.
+pub(crate) struct InScope {
+    pub(crate) caller: Caller,
+    pub(crate) scope: Scope,
+}
+
+/// A caller, and the environment and space of the path.
+pub(crate) struct InSpace {
+    pub(crate) caller: Caller,
+    pub(crate) environment: EnvironmentName,
+    pub(crate) space: SpaceName,
+}
+
 impl FromRequestParts<App> for Authenticated {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Authenticated, Failure> {
-        let caller = authenticate(&parts.headers, app).await.map_err(|error| {
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let caller = authenticate(&parts.headers, app, peer).await.map_err(|error| {
             if error.kind() != ErrorKind::Unauthenticated {
                 return Failure::from(error);
             }
-            let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
             match app.throttle.note_failure(peer, Instant::now()) {
                 Ok(()) => Failure::from(error),
                 Err(seconds) => Failure::too_many_logins(seconds),
@@ -53,14 +70,34 @@ impl FromRequestParts<App> for InEnvironment {
     }
 }
 
-async fn authenticate(headers: &HeaderMap, app: &App) -> Result<Caller, Error> {
+impl FromRequestParts<App> for InScope {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<InScope, Failure> {
+        let InEnvironment { caller, environment } = InEnvironment::from_request_parts(parts, app).await?;
+        let space = SpaceInPath::from_request_parts(parts, app).await?.0;
+        Ok(InScope { caller, scope: Scope { environment, space } })
+    }
+}
+
+impl FromRequestParts<App> for InSpace {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<InSpace, Failure> {
+        let InScope { caller, scope: Scope { environment, space } } = InScope::from_request_parts(parts, app).await?;
+        Ok(InSpace { caller, environment, space: space.ok_or_else(Failure::internal)? })
+    }
+}
+
+async fn authenticate(headers: &HeaderMap, app: &App, peer: IpAddr) -> Result<Caller, Error> {
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let value = given.next().ok_or(Error::Unauthenticated)?;
     let (scheme, key) = value.to_str().ok().and_then(|text| text.split_once(' ')).ok_or(Error::Unauthenticated)?;
     if given.next().is_some() || !scheme.eq_ignore_ascii_case("bearer") {
         return Err(Error::Unauthenticated);
     }
-    app.engine.access().admit(key.trim()).await
+    let (access, key) = (app.engine.access(), key.trim());
+    if app.throttle.is_used_up(peer, Instant::now()) { access.admit_known(key).await } else { access.admit(key).await }
 }
 
 /// A key that was made for certain browser origins is good from there only.

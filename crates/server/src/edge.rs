@@ -1,6 +1,6 @@
 //! What every request passes, and every response: ids, limits, headers, the access log, the form of errors.
 
-use std::{panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -13,6 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::time::{Instant, timeout};
 
 use crate::{
+    Mount,
     app::App,
     failure::Failure,
     request_id::{RequestId, X_REQUEST_ID},
@@ -32,17 +33,28 @@ const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
 ];
 
+/// What the outermost middleware knows.
+#[derive(Clone)]
+pub(crate) struct Edge {
+    pub(crate) app: App,
+    pub(crate) mounts: Arc<[Mount]>,
+}
+
 /// The outermost middleware.
-pub(crate) async fn edge(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn edge(State(Edge { app, mounts }): State<Edge>, mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = RequestId::of(request.headers());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let mount = mounts.iter().find(|mount| mount.holds(request.uri().path()));
+    if mount.is_some() {
+        request.headers_mut().insert(X_REQUEST_ID, id.header());
+    }
     let response = match app.door.refuses(&request) {
         Some(failure) => Err(failure),
         None => within_limits(route.as_ref(), next.run(request)).await,
     };
-    let response = finish(response, &app.engine.live(), &id);
+    let response = finish(response, &app.engine.live(), &id, mount);
     log(&method, route.as_ref(), response.status(), began.elapsed(), &id);
     response
 }
@@ -64,7 +76,9 @@ async fn within_limits(
     }
 }
 
-fn finish(response: Result<Response, Failure>, live: &LiveValues, id: &RequestId) -> Response {
+fn finish(response: Result<Response, Failure>, live: &LiveValues, id: &RequestId, mount: Option<&Mount>) -> Response {
+    // What a mounted protocol answers is its own.
+    let bare = |status| if mount.is_some() { None } else { bare(status) };
     let (failure, headers, response) = match response {
         Err(failure) => (Some(failure), HeaderMap::new(), None),
         Ok(mut response) => match response.extensions_mut().remove::<Failure>().or_else(|| bare(response.status())) {
@@ -77,7 +91,10 @@ fn finish(response: Result<Response, Failure>, live: &LiveValues, id: &RequestId
     if let Some(failure) = failure.as_ref().filter(|failure| failure.status.is_server_error()) {
         tracing::error!(code = failure.code, request = id.as_str(), "{}", failure.detail);
     }
-    let rendered = failure.map(|failure| failure.render(headers, id));
+    let rendered = failure.map(|failure| match mount {
+        Some(mount) => failure.render_with(mount.refusal),
+        None => failure.render(headers, id),
+    });
     let mut response = rendered.or(response).unwrap_or_default();
     response.headers_mut().extend(HEADERS);
     response.headers_mut().insert(X_REQUEST_ID, id.header());
@@ -109,7 +126,7 @@ mod tests {
     async fn a_panic_is_answered_without_what_it_said() {
         let broken = async { panic!("canary-41d0") };
         let id = RequestId::of(&HeaderMap::new());
-        let response = finish(within_limits(None, broken).await, &LiveValues::new(), &id);
+        let response = finish(within_limits(None, broken).await, &LiveValues::new(), &id, None);
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         let body = String::from_utf8(body.to_vec()).unwrap();

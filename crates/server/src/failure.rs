@@ -104,14 +104,25 @@ impl Failure {
         Failure { detail, ..self }
     }
 
-    /// The response, with what is already in the headers.
-    pub(crate) fn render(self, mut headers: HeaderMap, id: &RequestId) -> Response {
+    /// The response in the form of another protocol.
+    pub(crate) fn render_with(self, refusal: fn(StatusCode, &str) -> Response) -> Response {
+        let mut response = refusal(self.status, &self.detail);
+        self.add_headers(response.headers_mut());
+        response
+    }
+
+    fn add_headers(&self, headers: &mut HeaderMap) {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"claviger\""));
         }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+    }
+
+    /// The response, with what is already in the headers.
+    pub(crate) fn render(self, mut headers: HeaderMap, id: &RequestId) -> Response {
+        self.add_headers(&mut headers);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         headers.remove(header::CONTENT_LENGTH);
         let problem = Problem {
@@ -140,6 +151,8 @@ fn hint(code: &str) -> Option<&'static str> {
         "revision_conflict" => "read it again, then set it with the present revision",
         "value_too_short" => "set `allowShort` to accept a value that will not be masked",
         "value_is_mask" => "set the value itself, not what logs show in its place",
+        "secret_not_found" => "in a space it may be blocked; `DELETE …/secrets/{name}/block` lifts that",
+        "space_not_found" => "see `GET /v1/environments/{env}/spaces`; `POST` there creates one",
         "environment_not_found" => "see `GET /v1/environments` for those that this API key reaches",
         "records_lost" => "restore the stream, or accept the loss: `claviger explain records_lost`",
         "store_full" => "make room on the server's disk; nothing was stored",
@@ -218,12 +231,14 @@ mod tests {
             Error::ExpiredApiKey,
             Error::Denied { role: "viewer", bound: None },
             Error::EnvironmentNotFound,
+            Error::SpaceNotFound,
             Error::SecretNotFound,
             Error::RunNotFound,
             Error::FunctionNotFound,
             Error::ApiKeyNotFound,
             Error::RevisionConflict { current: claviger_core::Revision(7) },
             Error::EnvironmentExists,
+            Error::SpaceExists,
             Error::RunEnded,
             Error::ReservedEventName,
             Error::InvalidCursor,

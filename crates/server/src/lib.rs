@@ -13,6 +13,7 @@ mod door;
 mod edge;
 mod failure;
 mod listener;
+mod mount;
 mod openapi;
 mod path;
 mod query;
@@ -22,5 +23,6 @@ mod server;
 mod throttle;
 mod worker;
 
+pub use mount::Mount;
 pub use openapi::openapi_json;
 pub use server::{Error, MasterKeyOrigin, Options, Server};

@@ -48,7 +48,7 @@ fn document() -> openapi::OpenApi {
     add_security(document.components.get_or_insert_with(Components::new));
     document.security = Some(vec![SecurityRequirement::new(SCHEME, [""; 0])]);
     for item in document.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete];
+        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in operations.into_iter().flatten() {
             describe(&mut operation.responses);
             operation.responses.responses.insert("default".to_owned(), RefOr::T(problem()));
@@ -83,6 +83,7 @@ fn tags() -> Vec<openapi::Tag> {
     let tag = |name: &str, what: &str| TagBuilder::new().name(name).description(Some(what)).build();
     vec![
         tag("secrets", "Named values with versions; metadata only comes out"),
+        tag("spaces", "Parts of an environment that inherit its secrets, override and block them"),
         tag("events", "Emitting and following events"),
         tag("runs", "Functions, runs and workers"),
         tag("access", "Callers, environments, API keys"),

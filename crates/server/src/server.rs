@@ -6,7 +6,7 @@ use claviger_api::Durability;
 use claviger_engine::Engine;
 use tokio::net::TcpListener;
 
-use crate::{app::App, cors::Origins, door::Door, listener};
+use crate::{Mount, app::App, cors::Origins, door::Door, listener};
 
 /// How a server is to be.
 #[derive(Clone, Debug)]
@@ -59,6 +59,7 @@ pub struct Server {
     address: SocketAddr,
     app: App,
     origins: Origins,
+    mounts: Vec<Mount>,
 }
 
 impl Server {
@@ -72,7 +73,14 @@ impl Server {
         let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let app = App::new(engine, options, Door::of(address));
-        Ok(Server { listener, address, app, origins })
+        Ok(Server { listener, address, app, origins, mounts: Vec::new() })
+    }
+
+    /// Serves another protocol too.
+    #[must_use]
+    pub fn mount(mut self, mount: Mount) -> Server {
+        self.mounts.push(mount);
+        self
     }
 
     /// The address that it listens on.
@@ -84,7 +92,7 @@ impl Server {
     /// Serves until the future is done; then takes no more connections, ends event streams and waits, tells workers to
     /// finish, and returns when all connections are closed, after 2.5 s at the latest. The engine is not closed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let router = self.app.router(&self.origins);
+        let router = self.app.router(&self.origins, &self.mounts);
         listener::serve(self.listener, self.app, router, shutdown).await;
     }
 }

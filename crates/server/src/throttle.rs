@@ -35,6 +35,14 @@ impl Allowance {
 }
 
 impl Throttle {
+    /// Whether the next failure of a peer is one too many.
+    pub(crate) fn is_used_up(&self, peer: IpAddr, now: Instant) -> bool {
+        let peers = self.peers.lock();
+        let peer = network(peer);
+        let known = peers.get(&peer).or_else(|| peers.get(&OTHERS).filter(|_| peers.len() >= MOST_PEERS));
+        known.is_some_and(|allowance| allowance.refilled(now) < 1.0)
+    }
+
     /// Notes a failure.
     ///
     /// # Errors
@@ -78,9 +86,12 @@ mod tests {
         let (one, same, other) = ("2001:db8::1", "2001:db8::ffff:2", "192.0.2.1");
         let note =
             |peer: &str, after: u64| throttle.note_failure(peer.parse().unwrap(), start + Duration::from_secs(after));
+        let is_used_up = |peer: &str| throttle.is_used_up(peer.parse().unwrap(), start);
         for _ in 0..60 {
+            assert!(!is_used_up(one));
             note(one, 0).unwrap();
         }
+        assert!(is_used_up(same) && !is_used_up(other));
         assert_eq!(note(same, 0), Err(1));
         assert_eq!(note(other, 0), Ok(()));
         assert_eq!(note(one, 1), Ok(()));

@@ -26,7 +26,7 @@ const HOMES: [Home; 14] = [
     Home { name: "NatsLedger", only: &["crates/store/", "crates/cli/", "crates/bench/", "crates/torture/"] },
     Home { name: "SqliteLedger", only: &["crates/store/", "crates/cli/", "crates/bench/"] },
     Home { name: "MemoryLedger", only: &["crates/store/", "crates/cli/", "crates/bench/"] },
-    Home { name: "axum", only: &["crates/server/", "crates/bench/"] },
+    Home { name: "axum", only: &["crates/server/", "crates/flatfile/", "crates/bench/"] },
     Home { name: "clap", only: &["crates/cli/"] },
     Home { name: "aws_lc_rs", only: &["crates/crypto/"] },
     Home { name: "aho_corasick", only: &["crates/core/"] },
@@ -37,7 +37,7 @@ const HOMES: [Home; 14] = [
 ];
 
 /// What would make `core` something else than values and pure functions, and `store` something that knows a value.
-const BANS: [Ban; 10] = [
+const BANS: [Ban; 11] = [
     Ban { name: "serde", never: "crates/core/" },
     Ban { name: "tokio", never: "crates/core/" },
     Ban { name: "SystemTime", never: "crates/core/" },
@@ -48,6 +48,7 @@ const BANS: [Ban; 10] = [
     Ban { name: "SecretValue", never: "crates/store/" },
     Ban { name: "SecretValue", never: "crates/api/" },
     Ban { name: "claviger_store", never: "crates/server/" },
+    Ban { name: "claviger_server", never: "crates/flatfile/" },
 ];
 
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use crate::{Concurrency, DeclaredSecret, FunctionFailure, Retry};
+use crate::{Concurrency, DeclaredSecret, FunctionFailure, MatchCondition, Retry};
 
 /// A frame from a worker. Unknown members are ignored.
 #[derive(Debug)]
@@ -20,6 +20,8 @@ pub enum FromWorker {
     Complete(RunFrame),
     /// The attempt failed.
     Fail(RunFrame),
+    /// It asks for a secret by name.
+    Lookup(LookupFrame),
     /// It is alive.
     Heartbeat,
     /// It wants no more jobs.
@@ -56,6 +58,7 @@ impl FromWorker {
             "suspend" => Ok(FromWorker::Suspend(read(text)?)),
             "complete" => Ok(FromWorker::Complete(read(text)?)),
             "fail" => Ok(FromWorker::Fail(read(text)?)),
+            "lookup" => Ok(FromWorker::Lookup(read(text)?)),
             "heartbeat" => Ok(FromWorker::Heartbeat),
             "drain" => Ok(FromWorker::Drain),
             _ => Err(FrameError::UnknownType),
@@ -115,13 +118,59 @@ pub struct WorkerFunction {
     /// How long one attempt may take.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
+    /// Only events of these spaces start it; `None` for events of the environment and all its spaces.
+    #[serde(default)]
+    pub spaces: Option<Vec<String>>,
+    /// Whether its jobs may look secrets up by name.
+    #[serde(default)]
+    pub lookups: bool,
 }
 
-/// What starts a function.
+/// What starts a function: an event that fits the pattern and all the conditions.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Trigger {
     /// A pattern of event names.
     pub event: String,
+    /// Conditions on the event's data.
+    #[serde(default)]
+    pub r#match: Vec<MatchCondition>,
+}
+
+/// `lookup`.
+#[derive(Debug, Deserialize)]
+pub struct LookupFrame {
+    /// The run.
+    pub run: String,
+    /// The claim.
+    pub fence: String,
+    /// The worker's own name for the question, unique in the job.
+    pub id: String,
+    /// The secret's name.
+    pub name: String,
+    /// The environment; `None` for the job's.
+    #[serde(default)]
+    pub environment: Option<String>,
+    /// Where in the environment.
+    #[serde(default)]
+    pub space: LookupSpace,
+}
+
+/// Where in its environment a secret is looked up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LookupSpace {
+    /// No such member: in the job's space, if the environment is the job's, else in the environment itself.
+    #[default]
+    OfJob,
+    /// `null`: in the environment itself.
+    None,
+    /// In this space.
+    Named(String),
+}
+
+impl<'de> Deserialize<'de> for LookupSpace {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<LookupSpace, D::Error> {
+        Ok(Option::deserialize(deserializer)?.map_or(LookupSpace::None, LookupSpace::Named))
+    }
 }
 
 /// `step`, `suspend`, `complete` and `fail`: the members of all of them, most of which only one has.
@@ -181,13 +230,4 @@ pub struct Outcome {
     /// `waitForEvent`, `invoke`: for how long.
     #[serde(default)]
     pub timeout_ms: Option<u64>,
-}
-
-/// A member of an event must equal a value.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct MatchCondition {
-    /// Member names joined by dots, beginning with `data`.
-    pub path: String,
-    /// What stands there.
-    pub equals: serde_json::Value,
 }

@@ -3,8 +3,8 @@
 mod from;
 mod to;
 
-pub use from::{FrameError, FromWorker, Hello, MatchCondition, Outcome, RunFrame, Trigger, WorkerFunction};
-pub use to::{Job, JobEvent, JobSecret, JobStep, ToWorker, ValueText};
+pub use from::{FrameError, FromWorker, Hello, LookupFrame, LookupSpace, Outcome, RunFrame, Trigger, WorkerFunction};
+pub use to::{FoundSecret, Job, JobEvent, JobSecret, JobStep, LookedUp, ToWorker, ValueText};
 
 /// The subprotocol of the WebSocket.
 pub const SUBPROTOCOL: &str = "claviger.worker.v1";

@@ -41,6 +41,17 @@ pub enum ToWorker<'a> {
         #[serde(skip_serializing_if = "Vec::is_empty")]
         steps: Vec<JobStep<'a>>,
     },
+    /// The answer to a look-up.
+    Secret(LookedUp<'a>),
+    /// A secret that a job looked up has changed.
+    Changed {
+        /// The run.
+        run: String,
+        /// The claim.
+        fence: String,
+        /// The secret's name.
+        name: &'a str,
+    },
     /// Stop a job.
     Cancel {
         /// The run.
@@ -66,6 +77,9 @@ pub enum ToWorker<'a> {
         /// The claim under which it came.
         #[serde(skip_serializing_if = "Option::is_none")]
         fence: Option<String>,
+        /// The look-up that has no answer; without one another frame was refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a str>,
     },
 }
 
@@ -101,6 +115,9 @@ pub struct JobEvent<'a> {
     pub at: i64,
     /// Its environment.
     pub environment: &'a str,
+    /// Its space, if it happened in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub space: Option<&'a str>,
 }
 
 /// A step as the server knows it: one of the three is given.
@@ -137,10 +154,45 @@ impl<'a> JobSecret<'a> {
     /// A secret with its value: text as it is, other bytes in base64.
     #[must_use]
     pub fn new(name: &'a str, version: u64, value: &'a [u8]) -> JobSecret<'a> {
-        match std::str::from_utf8(value) {
-            Ok(text) => JobSecret { name, version, value: ValueText(Form::Text(text)), encoding: None },
-            Err(_) => JobSecret { name, version, value: ValueText(Form::Bytes(value)), encoding: Some("base64") },
-        }
+        let (value, encoding) = ValueText::of(value);
+        JobSecret { name, version, value, encoding }
+    }
+}
+
+/// The answer to a look-up.
+#[derive(Debug, Serialize)]
+pub struct LookedUp<'a> {
+    /// The run.
+    pub run: String,
+    /// The claim.
+    pub fence: String,
+    /// The look-up.
+    pub id: &'a str,
+    /// The secret's name.
+    pub name: &'a str,
+    /// What was found; `None` when it is not set there, or not for this worker.
+    #[serde(flatten)]
+    pub found: Option<FoundSecret<'a>>,
+}
+
+/// A secret that was looked up.
+#[derive(Debug, Serialize)]
+pub struct FoundSecret<'a> {
+    /// Its version.
+    pub version: u64,
+    /// Its value.
+    pub value: ValueText<'a>,
+    /// `base64` when the value is not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoding: Option<&'static str>,
+}
+
+impl<'a> FoundSecret<'a> {
+    /// A secret with its value: text as it is, other bytes in base64.
+    #[must_use]
+    pub fn new(version: u64, value: &'a [u8]) -> FoundSecret<'a> {
+        let (value, encoding) = ValueText::of(value);
+        FoundSecret { version, value, encoding }
     }
 }
 
@@ -150,6 +202,16 @@ pub struct ValueText<'a>(Form<'a>);
 enum Form<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
+}
+
+impl<'a> ValueText<'a> {
+    /// The value, and how it is written if that is not text as it is.
+    fn of(value: &'a [u8]) -> (ValueText<'a>, Option<&'static str>) {
+        match std::str::from_utf8(value) {
+            Ok(text) => (ValueText(Form::Text(text)), None),
+            Err(_) => (ValueText(Form::Bytes(value)), Some("base64")),
+        }
+    }
 }
 
 impl Serialize for ValueText<'_> {

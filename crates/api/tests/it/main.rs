@@ -2,4 +2,5 @@
 
 mod fuzz;
 mod secret;
+mod space;
 mod worker;

@@ -1,4 +1,4 @@
-use claviger_api::{ApiKey, CreatedApiKey, Encoding, Instant, SecretText, SetSecret};
+use claviger_api::{ApiKey, CreatedApiKey, Encoding, Instant, Origin, Secret, SecretText, SetSecret};
 
 const CANARY: &str = "canary-9c41-value";
 
@@ -41,6 +41,7 @@ fn a_created_key_is_written_beside_its_metadata_and_not_shown() {
         description: None,
         secrets: vec![],
         functions: None,
+        spaces: None,
         events: vec![],
         origins: vec![],
         created_at: Instant(0),
@@ -53,4 +54,28 @@ fn a_created_key_is_written_beside_its_metadata_and_not_shown() {
     assert!(!format!("{created:?}").contains(CANARY));
     let read: CreatedApiKey = serde_json::from_str(&json).unwrap();
     assert_eq!((read.api_key, read.key.reveal()), (api_key, CANARY));
+}
+
+#[test]
+fn what_a_space_shows_of_a_blocked_name_has_no_version() {
+    let blocked = Secret {
+        name: "K".into(),
+        environment: "default".into(),
+        space: Some("acme".into()),
+        origin: Some(Origin::Blocked),
+        version: None,
+        revision: 12,
+        description: None,
+        created_at: Instant(0),
+        updated_at: Instant(0),
+        updated_by: "k7wq2mxa".into(),
+        unmaskable: false,
+        versions: None,
+    };
+    let written = serde_json::to_value(&blocked).unwrap();
+    assert_eq!((&written["origin"], written.get("version")), (&"blocked".into(), None));
+    assert_eq!(serde_json::from_value::<Secret>(written).unwrap(), blocked);
+    let inherited = Secret { space: None, origin: Some(Origin::Inherited), version: Some(3), ..blocked };
+    let written = serde_json::to_value(&inherited).unwrap();
+    assert_eq!((&written["space"], &written["version"]), (&serde_json::Value::Null, &3.into()));
 }

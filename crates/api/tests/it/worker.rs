@@ -1,4 +1,6 @@
-use claviger_api::worker::{FrameError, FromWorker, Job, JobEvent, JobSecret, JobStep, ToWorker};
+use claviger_api::worker::{
+    FoundSecret, FrameError, FromWorker, Job, JobEvent, JobSecret, JobStep, LookedUp, LookupSpace, ToWorker,
+};
 use serde_json::{json, value::RawValue};
 
 fn raw(json: &str) -> Box<RawValue> {
@@ -57,6 +59,7 @@ fn a_job_is_written_as_the_protocol_says() {
             data: &data,
             at: 1_790_000_000_000,
             environment: "default",
+            space: None,
         },
         steps: vec![
             JobStep { id: "a", result: Some(&null), error: None, open: None },
@@ -79,4 +82,59 @@ fn a_job_is_written_as_the_protocol_says() {
             {"name": "BYTES", "version": 2, "value": "/wD+QQ==", "encoding": "base64"}],
     });
     assert_eq!(written, expected);
+}
+
+#[test]
+fn a_listener_declares_its_filters_and_spaces() {
+    let text = r#"{"type":"hello","protocol":1,"credit":1,"functions":[{"id":"orders","lookups":true,"spaces":["acme"],
+        "triggers":[{"event":"order:created","match":[{"path":"data.kind","equals":{"a":[1]}}]},{"event":"x.>"}]},{"id":"f"}]}"#;
+    let FromWorker::Hello(hello) = FromWorker::parse(text).unwrap() else { panic!("not hello") };
+    let [listener, function] = &hello.functions[..] else { panic!("not two") };
+    assert_eq!((listener.lookups, listener.spaces.as_deref()), (true, Some(&["acme".to_owned()][..])));
+    let conditions = &listener.triggers[0].r#match;
+    assert_eq!((conditions[0].path.as_str(), &conditions[0].equals), ("data.kind", &json!({"a": [1]})));
+    assert!(listener.triggers[1].r#match.is_empty());
+    assert_eq!((function.lookups, &function.spaces), (false, &None));
+}
+
+#[test]
+fn a_look_up_tells_no_space_from_none_at_all() {
+    let with = |member: &str| {
+        let text = format!(r#"{{"type":"lookup","run":"r","fence":"1","id":"7","name":"SLACK_TOKEN"{member}}}"#);
+        match FromWorker::parse(&text).unwrap() {
+            FromWorker::Lookup(lookup) => (lookup.environment, lookup.space),
+            frame => panic!("{frame:?}"),
+        }
+    };
+    assert_eq!(with(""), (None, LookupSpace::OfJob));
+    assert_eq!(with(r#","space":null"#), (None, LookupSpace::None));
+    let named = with(r#","space":"a c/me","environment":"staging""#);
+    assert_eq!(named, (Some("staging".to_owned()), LookupSpace::Named("a c/me".to_owned())));
+    assert!(FromWorker::parse(r#"{"type":"lookup","run":"r","fence":"1","id":"7","name":"K","space":7}"#).is_err());
+    assert!(FromWorker::parse(r#"{"type":"lookup","run":"r","fence":"1","name":"K"}"#).is_err());
+}
+
+#[test]
+fn answers_to_look_ups_are_written_as_the_protocol_says() {
+    let answer =
+        |found| ToWorker::Secret(LookedUp { run: "run_1".into(), fence: "12".into(), id: "7", name: "K", found });
+    let written = |frame: &ToWorker<'_>| {
+        assert!(!format!("{frame:?}").contains("canary"));
+        serde_json::from_str::<serde_json::Value>(&serde_json::to_string(frame).unwrap()).unwrap()
+    };
+    let (canary, bytes) = (b"canary-77\n\"", [0xff, 0x00, 0xfe, 0x41]);
+    let head = json!({"type": "secret", "run": "run_1", "fence": "12", "id": "7", "name": "K"});
+    let with = |members: serde_json::Value| {
+        let mut frame = head.clone();
+        frame.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        frame
+    };
+    assert_eq!(written(&answer(None)), head);
+    let text = with(json!({"version": 3, "value": "canary-77\n\""}));
+    assert_eq!(written(&answer(Some(FoundSecret::new(3, canary)))), text);
+    let encoded = with(json!({"version": 1, "value": "/wD+QQ==", "encoding": "base64"}));
+    assert_eq!(written(&answer(Some(FoundSecret::new(1, &bytes)))), encoded);
+    assert_eq!(written(&answer(Some(FoundSecret::new(1, b"")))), with(json!({"version": 1, "value": ""})));
+    let changed = ToWorker::Changed { run: "run_1".into(), fence: "12".into(), name: "K" };
+    assert_eq!(written(&changed), json!({"type": "changed", "run": "run_1", "fence": "12", "name": "K"}));
 }

@@ -57,6 +57,7 @@ fn advice(code: &str) -> Option<&'static str> {
         "revision_conflict" => "`claviger secret get NAME` shows what is there now",
         "run_not_found" => "`claviger run list` shows the runs of the environment",
         "secret_not_found" => "`claviger secret list` shows the names",
+        "space_not_found" => "`claviger space create NAME` makes one; `claviger space list` shows those that there are",
         "unauthenticated" => "set CLAVIGER_API_KEY, or run this where `claviger dev` keeps its data (`--data-dir DIR`)",
         "value_too_short" => "say `--allow-short` to store it anyway; it is then never masked",
         _ => return None,

@@ -25,17 +25,19 @@ The key alone goes to standard output, what is known about it to standard error.
 
 Roles:
   admin        everything but values, in all environments
-  operator     secrets, events and runs of its environment
+  operator     spaces, secrets, events and runs of its environment
   runtime      workers: declared secrets within its `--secret` patterns
   viewer       names and metadata
   subscriber   its `--event` patterns and nothing else; for browsers
 
 Examples:
-  claviger apikey create operator --env prod -d 'deploy pipeline'
-  claviger apikey create runtime --secret 'STRIPE_*' --function payout
-  claviger apikey create subscriber --event 'system.secret.*.updated'
-  claviger apikey create subscriber --event '>' --origin https://app.example
-  claviger apikey create admin --ttl 8h")]
+  claviger apikey create --role operator --env prod -d 'deploy pipeline'
+  claviger apikey create --role runtime --secret 'STRIPE_*' --function pay
+  claviger apikey create --role runtime -e prod -s acme --secret 'SLACK_*'
+  claviger apikey create --role subscriber --event 'system.secret.*.updated'
+  claviger apikey create --role subscriber --event '>' \\
+    --origin https://app.example
+  claviger apikey create --role admin --ttl 8h")]
     Create(CreateArgs),
     /// List API keys, also expired and revoked ones
     #[command(after_help = "Examples:\n  claviger apikey list\n  claviger apikey list -o json")]
@@ -58,6 +60,7 @@ Examples:
 #[derive(Args, Debug)]
 pub(crate) struct CreateArgs {
     /// admin, operator, runtime, viewer or subscriber
+    #[arg(long, value_name = "ROLE")]
     role: String,
     /// For every environment, not only that of `--env`; admin keys always are
     #[arg(long)]
@@ -71,6 +74,9 @@ pub(crate) struct CreateArgs {
     /// runtime: a function that it may serve [default: any]; may be repeated
     #[arg(long = "function", value_name = "ID")]
     functions: Vec<String>,
+    /// runtime: only this space, not the environment itself [default: the environment and all its spaces]; may be repeated
+    #[arg(short, long = "space", value_name = "SPACE")]
+    spaces: Vec<String>,
     /// subscriber: a pattern of events that it may subscribe to; may be repeated
     #[arg(long = "event", value_name = "PATTERN")]
     events: Vec<String>,
@@ -125,6 +131,7 @@ async fn create(arguments: CreateArgs) -> Result<(), Failure> {
         description: arguments.description,
         secrets: arguments.secrets,
         functions: (!arguments.functions.is_empty()).then_some(arguments.functions),
+        spaces: (!arguments.spaces.is_empty()).then_some(arguments.spaces),
         events: arguments.events,
         origins: arguments.origins,
         ttl_seconds: arguments.ttl.map(|ttl| ttl.as_secs()),
@@ -164,8 +171,14 @@ fn rows(keys: &[ApiKey]) -> Table {
 /// What narrows the key's role, a line for each kind.
 fn bounds(key: &ApiKey) -> String {
     let functions = key.functions.as_deref().unwrap_or_default();
-    let bounds =
-        [("secrets", &*key.secrets), ("functions", functions), ("events", &key.events), ("origins", &key.origins)];
+    let spaces = key.spaces.as_deref().unwrap_or_default();
+    let bounds = [
+        ("secrets", &*key.secrets),
+        ("functions", functions),
+        ("spaces", spaces),
+        ("events", &key.events),
+        ("origins", &key.origins),
+    ];
     let lines = bounds.into_iter().filter_map(|(kind, items)| Some(format!("{kind} {}", joined(items)?)));
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -189,6 +202,7 @@ fn describe(key: &ApiKey) -> Table {
         ("description", key.description.clone()),
         ("secrets", joined(&key.secrets)),
         ("functions", key.functions.as_deref().and_then(joined)),
+        ("spaces", key.spaces.as_deref().and_then(joined)),
         ("events", joined(&key.events)),
         ("origins", joined(&key.origins)),
         ("created", Some(format!("{} by {}", ago(key.created_at), key.created_by))),

@@ -38,6 +38,8 @@ Defaults, then the file, then variables, then flags: the last one wins. Relative
   ca_file = \"ca.pem\"                        # and cert_file, key_file
   [vault]
   master_key_file = \"master.key\"            # --master-key-file
+  [flatfile]
+  enabled = true                            # their clients; else only with `claviger dev`
 
 The variable of a key is `CLAVIGER_SECTION__KEY`: CLAVIGER_SERVER__CORS_ORIGINS=https://a.example,https://b.example. \
 A login in an address is not shown. A master key that is given otherwise is shown as `vault.master_key`, the key itself never.

@@ -1,7 +1,7 @@
 //! `claviger run`: list, get, cancel.
 
 use clap::{Args, Subcommand};
-use claviger_api::{CancelRun, Cancellation, Run, RunList, RunStatus, Step};
+use claviger_api::{AuditedSecret, CancelRun, Cancellation, Run, RunList, RunStatus, Step};
 use reqwest::Method;
 use serde::Serialize;
 
@@ -125,8 +125,9 @@ fn describe(run: &Run) -> Table {
     let steps: Vec<String> = run.steps.iter().flatten().map(step).collect();
     let delivered = run.deliveries.iter().flatten().filter(|delivery| !delivery.secrets.is_empty());
     let given = delivered.map(|delivery| {
-        let secrets = delivery.secrets.iter().map(|secret| format!("{}@{}", secret.name, secret.version));
-        format!("{} (attempt {})", secrets.collect::<Vec<_>>().join(", "), delivery.attempt)
+        let secrets: Vec<String> = delivery.secrets.iter().map(secret).collect();
+        let place = delivery.environment.as_ref().map(|name| format!(" of environment {name}")).unwrap_or_default();
+        format!("{}{place} (attempt {})", secrets.join(", "), delivery.attempt)
     });
     let given: Vec<String> = given.collect();
     let lines = |lines: Vec<String>| (!lines.is_empty()).then(|| lines.join("\n"));
@@ -135,6 +136,7 @@ fn describe(run: &Run) -> Table {
         ("run", Some(run.id.clone())),
         ("function", Some(run.function.clone())),
         ("environment", Some(run.environment.clone())),
+        ("space", run.space.clone()),
         ("status", Some(word(&run.status))),
         ("attempt", Some(run.attempt.to_string())),
         ("event", Some(format!("{} ({})", run.event.name, run.event.id))),
@@ -150,6 +152,12 @@ fn describe(run: &Run) -> Table {
         ("steps", lines(steps)),
         ("was given", lines(given)),
     ])
+}
+
+/// Name and version, and whose it was if not the environment's.
+fn secret(secret: &AuditedSecret) -> String {
+    let space = secret.space.as_ref().map(|space| format!(" of space {space}")).unwrap_or_default();
+    format!("{}@{}{space}", secret.name, secret.version)
 }
 
 fn cancellation(cancelled: &Cancellation) -> String {

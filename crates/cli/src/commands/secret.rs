@@ -1,23 +1,29 @@
-//! `claviger secret`: set, list, get, delete. No answer has a value in it.
+//! `claviger secret`: set, list, get, delete, and the commands of spaces. No answer has a value in it.
 
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_api::{self as api, DeletedSecret, Secret, SecretList, SetSecret};
-use claviger_core::SecretName;
+use claviger_core::{SecretName, SpaceName};
 use reqwest::{
     Method,
     header::{HeaderValue, IF_MATCH},
 };
 
-use super::secret_value::{self, ValueArgs};
+use super::{
+    name,
+    secret_block::{self, BlockArgs},
+    secret_explain::{self, ExplainArgs},
+    secret_table,
+    secret_value::{self, ValueArgs},
+};
 use crate::{
-    args::Connection,
+    args::{Connection, PlaceArgs},
     client::{Call, Client},
-    failure::{Exit, Failure},
-    output::{Output, Table, ago, fields, table},
+    failure::Failure,
+    output::Output,
     terminal::say,
 };
 
-/// Secrets in one environment.
+/// Secrets in one environment, or in a space of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SecretCommand {
     /// Set a secret: a new one, or the next version of one that is there
@@ -32,19 +38,52 @@ Examples:
   claviger secret set TLS_KEY --file server.key -d 'Key of the web server'
   claviger secret set STRIPE_KEY --cas 12 < new     # if its revision is 12
   claviger secret set STRIPE_KEY --cas 0 < new      # if it does not exist
+  claviger secret set SLACK_TOKEN --space acme      # overrides it there
   claviger secret set STRIPE_KEY sk_live_123 -d 'Stripe live key'")]
     Set(SetArgs),
     /// List secrets: names and metadata, never a value
-    #[command(after_help = "Examples:\n  claviger secret list\n  claviger secret list --env prod -o json")]
+    #[command(after_help = "\
+With `--space` the origin of each is shown: `inherited` from the environment, `overridden` by the space, the space's `own`, \
+or `blocked` in it.
+
+Examples:
+  claviger secret list
+  claviger secret list --env prod -o json
+  claviger secret list --space acme")]
     List(ListArgs),
     /// Describe a secret: its metadata and versions, never the value
-    #[command(after_help = "Examples:\n  claviger secret get STRIPE_KEY\n  claviger secret get STRIPE_KEY -o json")]
+    #[command(after_help = "\
+Examples:
+  claviger secret get STRIPE_KEY
+  claviger secret get STRIPE_KEY -o json
+  claviger secret get SLACK_TOKEN --space acme")]
     Get(GetArgs),
     /// Delete a secret: it is not served any more
-    #[command(
-        after_help = "Examples:\n  claviger secret delete STRIPE_KEY\n  claviger secret delete STRIPE_KEY --cas 12"
-    )]
+    #[command(after_help = "\
+With `--space` it deletes the override: the space sees the environment's value again, at once.
+
+Examples:
+  claviger secret delete STRIPE_KEY
+  claviger secret delete STRIPE_KEY --cas 12
+  claviger secret delete SLACK_TOKEN --space acme")]
     Delete(DeleteArgs),
+    /// Block a name in a space: it must not see the environment's value
+    #[command(after_help = "\
+An override of the same name is not served any more either. `claviger secret unblock` lifts the block, and so does setting \
+the secret in the space.
+
+Examples:
+  claviger secret block SLACK_TOKEN --space acme")]
+    Block(BlockArgs),
+    /// Lift a block: the space sees the environment's value again
+    #[command(after_help = "Examples:\n  claviger secret unblock SLACK_TOKEN --space acme")]
+    Unblock(BlockArgs),
+    /// Tell why a name means what it means: the scopes that are tried, and which one decides
+    #[command(after_help = "\
+Examples:
+  claviger secret explain SLACK_TOKEN --space acme
+  claviger secret explain SLACK_TOKEN --env prod -o json")]
+    Explain(ExplainArgs),
 }
 
 #[derive(Args, Debug)]
@@ -63,6 +102,8 @@ pub(crate) struct SetArgs {
     #[arg(long)]
     allow_short: bool,
     #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -70,6 +111,8 @@ pub(crate) struct SetArgs {
 pub(crate) struct ListArgs {
     #[command(flatten)]
     freshness: Freshness,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     connection: Connection,
 }
@@ -80,6 +123,8 @@ pub(crate) struct GetArgs {
     name: String,
     #[command(flatten)]
     freshness: Freshness,
+    #[command(flatten)]
+    place: PlaceArgs,
     #[command(flatten)]
     connection: Connection,
 }
@@ -117,6 +162,8 @@ pub(crate) struct DeleteArgs {
     #[arg(long, value_name = "REVISION")]
     cas: Option<u64>,
     #[command(flatten)]
+    place: PlaceArgs,
+    #[command(flatten)]
     connection: Connection,
 }
 
@@ -133,35 +180,39 @@ pub(crate) async fn run(command: SecretCommand) -> Result<(), Failure> {
         SecretCommand::List(arguments) => list(&arguments).await,
         SecretCommand::Get(arguments) => get(&arguments).await,
         SecretCommand::Delete(arguments) => delete(&arguments).await,
+        SecretCommand::Block(arguments) => secret_block::block(&arguments).await,
+        SecretCommand::Unblock(arguments) => secret_block::unblock(&arguments).await,
+        SecretCommand::Explain(arguments) => secret_explain::run(&arguments).await,
     }
 }
 
 async fn set(arguments: SetArgs) -> Result<(), Failure> {
-    let name = name(&arguments.name)?;
+    let (name, space) = named(&arguments.name, &arguments.place)?;
     let client = Client::new(&arguments.connection)?;
     if client.has_development_key().await {
         say("warning: the server has a development key only: whoever has its data directory has the secrets");
     }
-    let value = secret_value::read(arguments.value, &name)?;
+    let value = secret_value::read(arguments.value, (&name, space.as_ref()))?;
     let (text, encoding) = secret_value::encoded(&value);
     let body =
         SetSecret { value: text, encoding, description: arguments.description, allow_short: arguments.allow_short };
-    let call = client.call_in(Method::PUT, &["secrets", name.as_str()]).json(&body);
+    let call = client.call_at(Method::PUT, space.as_ref(), &["secrets", name.as_str()]).json(&body);
     // The server repeats no value. If it did, it would end here.
     let redactor = secret_value::redactor(&name, &value);
     let secret: Secret = expecting(call, arguments.cas).send().await.map_err(|failure| failure.redacted(&redactor))?;
     if secret.unmaskable {
         say("warning: the value is shorter than 6 bytes, so it is never masked in logs and results");
     }
-    Output::new(arguments.connection.output).redacting(redactor).item(&secret, describe)
+    Output::new(arguments.connection.output).redacting(redactor).item(&secret, secret_table::describe)
 }
 
 async fn list(arguments: &ListArgs) -> Result<(), Failure> {
+    let space = name::space(arguments.place.space.as_deref())?;
     let client = Client::new(&arguments.connection)?;
     let mut secrets = Vec::new();
     let mut after: Option<String> = None;
     loop {
-        let call = client.call_in(Method::GET, &["secrets"]).query("limit", "1000");
+        let call = client.call_at(Method::GET, space.as_ref(), &["secrets"]).query("limit", "1000");
         let mut call = arguments.freshness.ask(call);
         if let Some(after) = &after {
             call = call.query("after", after);
@@ -173,78 +224,43 @@ async fn list(arguments: &ListArgs) -> Result<(), Failure> {
             break;
         }
     }
-    let empty = format!("no secrets in environment `{}`; `claviger secret set NAME` sets one", client.environment());
+    let scope = space.as_ref().map(|space| format!("space `{space}` of ")).unwrap_or_default();
+    let environment = client.environment();
+    let empty = format!("no secrets in {scope}environment `{environment}`; `claviger secret set NAME` sets one");
+    let rows = if space.is_some() { secret_table::of_space } else { secret_table::of_environment };
     Output::new(arguments.connection.output).list(&secrets, rows, &empty)
 }
 
 async fn get(arguments: &GetArgs) -> Result<(), Failure> {
-    let name = name(&arguments.name)?;
+    let (name, space) = named(&arguments.name, &arguments.place)?;
     let client = Client::new(&arguments.connection)?;
-    let call = client.call_in(Method::GET, &["secrets", name.as_str()]);
+    let call = client.call_at(Method::GET, space.as_ref(), &["secrets", name.as_str()]);
     let secret: Secret = arguments.freshness.ask(call).send().await?;
-    Output::new(arguments.connection.output).item(&secret, describe)
+    Output::new(arguments.connection.output).item(&secret, secret_table::describe)
 }
 
 async fn delete(arguments: &DeleteArgs) -> Result<(), Failure> {
-    let name = name(&arguments.name)?;
+    let (name, space) = named(&arguments.name, &arguments.place)?;
     let client = Client::new(&arguments.connection)?;
-    let call = client.call_in(Method::DELETE, &["secrets", name.as_str()]);
-    let deleted: DeletedSecret = expecting(call, arguments.cas).send().await?;
-    Output::new(arguments.connection.output).item(&deleted, |deleted| {
-        fields([
-            ("deleted", Some(deleted.name.clone())),
-            ("environment", Some(deleted.environment.clone())),
-            ("version", Some(deleted.version.to_string())),
-            ("revision", Some(deleted.revision.to_string())),
-        ])
-    })
+    let call = client.call_at(Method::DELETE, space.as_ref(), &["secrets", name.as_str()]);
+    let deleted: Result<DeletedSecret, Failure> = expecting(call, arguments.cas).send().await;
+    let deleted = deleted.map_err(|failure| match &space {
+        Some(space) if failure.has_code("secret_not_found") => failure.hint(format!(
+            "the space has none of its own; if it inherits or blocks it: `claviger secret block` or `unblock`, with `--space \"{space}\"`"
+        )),
+        _ => failure,
+    })?;
+    Output::new(arguments.connection.output).item(&deleted, secret_table::deleted)
 }
 
-/// Checked here too: a URL cannot even hold `..` as a name.
-fn name(text: &str) -> Result<SecretName, Failure> {
-    text.parse().map_err(|error: claviger_core::NameError| Failure::new(Exit::Usage, "invalid_name", error.to_string()))
+fn named(name: &str, place: &PlaceArgs) -> Result<(SecretName, Option<SpaceName>), Failure> {
+    Ok((name::parse(name)?, name::space(place.space.as_deref())?))
 }
 
-fn expecting(call: Call<'_>, revision: Option<u64>) -> Call<'_> {
+pub(super) fn expecting(call: Call<'_>, revision: Option<u64>) -> Call<'_> {
     let tag = revision.and_then(|revision| HeaderValue::from_str(&format!("\"{revision}\"")).ok());
     match tag {
         Some(tag) => call.header(IF_MATCH, tag),
         None => call,
     }
-}
-
-fn rows(secrets: &[Secret]) -> Table {
-    table(
-        ["name", "version", "revision", "description", "created", "updated"],
-        secrets.iter().map(|secret| {
-            [
-                secret.name.clone(),
-                secret.version.to_string(),
-                secret.revision.to_string(),
-                secret.description.clone().unwrap_or_default(),
-                ago(secret.created_at),
-                ago(secret.updated_at),
-            ]
-        }),
-    )
-}
-
-fn describe(secret: &Secret) -> Table {
-    let versions = secret
-        .versions
-        .iter()
-        .flatten()
-        .map(|version| format!("{} by {}, {}", version.version, version.created_by, ago(version.created_at)));
-    let versions: Vec<String> = versions.collect();
-    fields([
-        ("name", Some(secret.name.clone())),
-        ("environment", Some(secret.environment.clone())),
-        ("version", Some(secret.version.to_string())),
-        ("revision", Some(secret.revision.to_string())),
-        ("description", secret.description.clone()),
-        ("created", Some(ago(secret.created_at))),
-        ("updated", Some(format!("{} by {}", ago(secret.updated_at), secret.updated_by))),
-        ("unmaskable", secret.unmaskable.then(|| "yes, its value is too short to be masked".to_owned())),
-        ("versions", (!versions.is_empty()).then(|| versions.join("\n"))),
-    ])
 }

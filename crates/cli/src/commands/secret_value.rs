@@ -11,13 +11,13 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::Args;
 use claviger_api::{Encoding, SecretText};
-use claviger_core::{Mask, Redactor, RedactorBuilder, SecretName, SecretValue};
+use claviger_core::{Mask, Redactor, RedactorBuilder, SecretName, SecretValue, SpaceName};
 use zeroize::Zeroizing;
 
 use crate::{
     config::reason,
     failure::{Exit, Failure},
-    terminal::say,
+    terminal::{plain, say},
     traces,
 };
 
@@ -47,8 +47,8 @@ impl ValueArgs {
 ///
 /// # Errors
 /// `value_too_large`, and what the system says.
-pub(crate) fn read(arguments: ValueArgs, name: &SecretName) -> Result<SecretValue, Failure> {
-    let value = find(arguments, name)?;
+pub(crate) fn read(arguments: ValueArgs, named: (&SecretName, Option<&SpaceName>)) -> Result<SecretValue, Failure> {
+    let value = find(arguments, named)?;
     if value.expose().len() > SecretValue::MAX_BYTES {
         let message = format!("the value is over the limit of {} bytes", SecretValue::MAX_BYTES);
         return Err(Failure::new(Exit::Usage, "value_too_large", message));
@@ -56,10 +56,13 @@ pub(crate) fn read(arguments: ValueArgs, name: &SecretName) -> Result<SecretValu
     Ok(value)
 }
 
-fn find(arguments: ValueArgs, name: &SecretName) -> Result<SecretValue, Failure> {
+fn find(arguments: ValueArgs, (name, space): (&SecretName, Option<&SpaceName>)) -> Result<SecretValue, Failure> {
     if let Some(value) = arguments.value {
         say("warning: a value among the arguments can be seen by other users and stays in the shell's history");
-        say(format_args!("hint: printf %s \"$NEW\" | claviger secret set {name}, or leave the value out to be asked"));
+        let place = space.map(|space| format!(" --space \"{space}\"")).unwrap_or_default();
+        say(plain(&format!(
+            "hint: printf %s \"$NEW\" | claviger secret set {name}{place}, or leave the value out to be asked"
+        )));
         return Ok(SecretValue::new(value.into_vec()));
     }
     let mut bytes = match arguments.file {

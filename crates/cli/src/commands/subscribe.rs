@@ -31,11 +31,15 @@ With `-o json` each event is a line, with the cursor that `--after` takes.
 Examples:
   claviger subscribe 'system.secret.*.updated'
   claviger subscribe 'payout.>' 'refund.>' -o json
+  claviger subscribe '>' --space acme   # events of one space
   claviger subscribe '>' --count 1      # waits for one event of any name")]
 pub(crate) struct SubscribeArgs {
     /// Patterns of event names
     #[arg(required = true, value_name = "PATTERN")]
     patterns: Vec<String>,
+    /// Only events of this space [default: of the environment and all its spaces]; may be repeated
+    #[arg(short, long = "space", value_name = "SPACE", help_heading = "Connection")]
+    spaces: Vec<String>,
     /// Begin after this cursor instead of now
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
@@ -59,6 +63,7 @@ struct Subscription {
     client: Client,
     output: Output,
     patterns: Vec<String>,
+    spaces: Vec<String>,
     cursor: Option<String>,
     left: Option<u64>,
     pause: Duration,
@@ -69,6 +74,7 @@ pub(crate) async fn run(arguments: SubscribeArgs) -> Result<(), Failure> {
         client: Client::new(&arguments.connection)?,
         output: Output::new(arguments.connection.output),
         patterns: arguments.patterns,
+        spaces: arguments.spaces,
         cursor: arguments.after,
         left: arguments.count,
         pause: FIRST_PAUSE,
@@ -91,6 +97,9 @@ impl Subscription {
         let mut call = self.client.call_in(Method::GET, &["subscribe"]);
         for pattern in &self.patterns {
             call = call.query("pattern", pattern);
+        }
+        for space in &self.spaces {
+            call = call.query("space", space);
         }
         call = call.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
         if let Some(cursor) = &self.cursor {
@@ -133,7 +142,9 @@ impl Subscription {
         self.left = self.left.map(|left| left.saturating_sub(1));
         let printed = Printed { cursor: frame.id.as_deref(), event: &event };
         self.output.next(&printed, |printed| {
-            format!("{}  {}  {}", printed.event.at, printed.event.name, printed.event.data.get())
+            let Event { at, name, space, data, .. } = printed.event;
+            let space = space.as_ref().map(|space| format!("  in {space}")).unwrap_or_default();
+            format!("{at}  {name}{space}  {}", data.get())
         })
     }
 }

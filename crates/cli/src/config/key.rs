@@ -75,10 +75,11 @@ pub(crate) static NATS_MONITOR: Key = key("nats.monitor", "", Kind::Endpoints(Se
 pub(crate) static NATS_CA: Key = key("nats.ca_file", "", Kind::Path);
 pub(crate) static NATS_CERTIFICATE: Key = key("nats.cert_file", "", Kind::Path);
 pub(crate) static NATS_KEY: Key = key("nats.key_file", "", Kind::Path);
+pub(crate) static FLATFILE_ENABLED: Key = key("flatfile.enabled", "", Kind::Switch);
 pub(crate) static MASTER_KEY_FILE: Key = key("vault.master_key_file", "--master-key-file", Kind::Path);
 
 /// Every key, in the order in which they are shown.
-pub(crate) static KEYS: [&Key; 15] = [
+pub(crate) static KEYS: [&Key; 16] = [
     &LISTEN,
     &DATA,
     &CORS_ORIGINS,
@@ -94,6 +95,7 @@ pub(crate) static KEYS: [&Key; 15] = [
     &NATS_CERTIFICATE,
     &NATS_KEY,
     &MASTER_KEY_FILE,
+    &FLATFILE_ENABLED,
 ];
 
 /// The only thing that can be required of a NATS store.
@@ -228,6 +230,7 @@ mod tests {
             (&NATS_REPLICAS, &["1", "3", "5"], &["0", "6", "-1", "three", ""]),
             (&NATS_REQUIRE, &["durable"], &["Durable", "yes", ""]),
             (&NATS_SEAL_NAMES, &["true", "false"], &["yes", "1", ""]),
+            (&FLATFILE_ENABLED, &["true", "false"], &["on", ""]),
         ] {
             for text in right {
                 assert!(key.read(OsStr::new(text)).is_ok(), "{}: {text}", key.path);

@@ -30,6 +30,14 @@ pub(crate) fn fields(rows: impl IntoIterator<Item = (&'static str, Option<String
     finished(table)
 }
 
+/// The text, or so many characters of it with a mark at its end.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 fn empty() -> comfy_table::Table {
     let mut table = comfy_table::Table::new();
     // Never broken to the terminal's width: an id that is broken cannot be copied.
@@ -52,13 +60,15 @@ fn styled(cell: Cell) -> Cell {
     cell.add_attribute(Attribute::Bold)
 }
 
-/// States of runs have colors that say how they stand.
+/// States of runs have colors that say how they stand; so have the origins of a space's secrets, and what was found.
 fn cell(text: &str) -> Cell {
     let cell = Cell::new(plain(text));
     match text {
-        "completed" | "finished" => cell.fg(Color::Green),
+        "completed" | "finished" | "served" => cell.fg(Color::Green),
         "failed" => cell.fg(Color::Red),
-        "blocked" | "retrying" => cell.fg(Color::Yellow),
+        "blocked" | "retrying" | "nothing served" => cell.fg(Color::Yellow),
+        "overridden" => cell.fg(Color::Cyan),
+        "inherited" => cell.add_attribute(Attribute::Dim),
         _ => cell,
     }
 }

@@ -57,7 +57,7 @@ fn while_it_runs(failure: Failure) -> Failure {
         return failure;
     }
     Failure::new(Exit::Conflict, "store_in_use", "a server runs on this data directory").hint(
-        "stop it, make the key, and start it again; or make one with an admin key: `claviger apikey create admin`",
+        "stop it, make the key, and start it again; or make one with an admin key: `claviger apikey create --role admin`",
     )
 }
 
@@ -89,6 +89,7 @@ fn wire(info: ApiKeyMetadata) -> ApiKey {
         description: info.description,
         secrets: Vec::new(),
         functions: None,
+        spaces: None,
         events: Vec::new(),
         origins: Vec::new(),
         created_at: instant(info.created_at),

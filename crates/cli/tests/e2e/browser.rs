@@ -84,7 +84,7 @@ fn file(content_type: &'static str, body: Vec<u8>) -> Response {
 
 /// A key for the page, as an administrator makes one.
 async fn subscriber(server: &Server, origin: &str) -> String {
-    let arguments = ["apikey", "create", "subscriber", "--event", PATTERN, "--origin", origin, "--ttl", "1h"];
+    let arguments = ["apikey", "create", "--role", "subscriber", "--event", PATTERN, "--origin", origin, "--ttl", "1h"];
     server.cli().ok(&arguments).await.trim_end().to_owned()
 }
 

@@ -2,6 +2,7 @@
 //! with values, all that was stored, logged, answered and shown is searched for every canary in every encoding.
 
 mod canaries;
+mod flatfile;
 mod house;
 mod hunt;
 mod mistakes;
@@ -37,7 +38,9 @@ async fn hunt(kind: Kind) {
     let canaries = Canaries::new();
     let house = House::open(kind, &canaries).await;
     plot::unfold(&house, &canaries).await;
+    flatfile::use_it(&house, &canaries).await;
     mistakes::make(&house, &canaries).await;
+    flatfile::make_mistakes(&house, &canaries).await;
     let hunt = Hunt::new(&canaries, &house.keys());
     let mut places = places::while_running(&house, &canaries).await;
     places.extend(places::after_the_end(house).await);

@@ -2,7 +2,9 @@
 
 mod durability;
 mod faults;
+mod full;
 mod guide;
+mod losses;
 mod refusals;
 mod rig;
 mod session;

@@ -2,6 +2,7 @@
 
 mod failures;
 mod lifecycle;
+mod listeners;
 mod secrets;
 mod steps;
 mod typed;

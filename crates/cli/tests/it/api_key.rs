@@ -39,7 +39,7 @@ fn a_fresh_store_hints_at_the_first_key_and_makes_none() {
 #[test]
 fn a_key_goes_alone_to_standard_output_and_works_until_it_is_revoked() {
     let server = Server::dev();
-    let created = server.run(&["apikey", "create", "viewer", "-d", "for a test", "--ttl", "1h"]).expect(0);
+    let created = server.run(&["apikey", "create", "--role", "viewer", "-d", "for a test", "--ttl", "1h"]).expect(0);
     let key = created.stdout.trim().to_owned();
     assert!(key.starts_with("clv_default_") && !key.contains(char::is_whitespace), "{created:?}");
     assert!(!created.stderr.contains(&key));
@@ -61,9 +61,20 @@ fn a_key_goes_alone_to_standard_output_and_works_until_it_is_revoked() {
 fn the_list_shows_what_narrows_each_key() {
     let server = Server::dev();
     server
-        .run(&["apikey", "create", "runtime", "--secret", "STRIPE_*", "--secret", "A", "--function", "payout"])
+        .run(&[
+            "apikey",
+            "create",
+            "--role",
+            "runtime",
+            "--secret",
+            "STRIPE_*",
+            "--secret",
+            "A",
+            "--function",
+            "payout",
+        ])
         .expect(0);
-    server.run(&["apikey", "create", "subscriber", "--event", "payout.>"]).expect(0);
+    server.run(&["apikey", "create", "--role", "subscriber", "--event", "payout.>"]).expect(0);
     let listed = server.run(&["apikey", "list"]).expect(0).stdout;
     for bound in ["secrets *", "secrets STRIPE_*, A", "functions payout", "events payout.>"] {
         assert!(listed.contains(bound), "`{bound}` is not in {listed}");
@@ -73,12 +84,15 @@ fn the_list_shows_what_narrows_each_key() {
 #[test]
 fn bounds_that_a_role_needs_are_asked_for() {
     let server = Server::dev();
-    server.run(&["apikey", "create", "runtime"]).expect(2).says("(invalid_request)");
-    server.run(&["apikey", "create", "subscriber"]).expect(2).says("(invalid_request)");
-    server.run(&["apikey", "create", "king"]).expect(2).says("(invalid_request)");
+    server.run(&["apikey", "create", "--role", "runtime"]).expect(2).says("(invalid_request)");
+    server.run(&["apikey", "create", "--role", "subscriber"]).expect(2).says("(invalid_request)");
+    server.run(&["apikey", "create", "--role", "king"]).expect(2).says("(invalid_request)");
+    server.run(&["apikey", "create"]).expect(2).says("--role <ROLE>");
+    server.run(&["apikey", "create", "viewer"]).expect(2);
     let created = server.run(&[
         "apikey",
         "create",
+        "--role",
         "subscriber",
         "--event",
         "system.secret.*.updated",

@@ -81,7 +81,7 @@ fn compare_and_set_sets_only_what_is_as_expected() {
 fn environments_come_from_the_flag_then_the_variable_then_the_key() {
     let server = Server::dev();
     server.run(&["env", "create", "prod"]).expect(0);
-    let created = server.run(&["apikey", "create", "operator", "--env", "prod"]).expect(0);
+    let created = server.run(&["apikey", "create", "--role", "operator", "--env", "prod"]).expect(0);
     let environment_of = |variable: Option<&str>, arguments: &[&str]| {
         let mut command = server.command(&[&["secret", "set", "KEY", "-o", "json"], arguments].concat());
         command.env("CLAVIGER_API_KEY", created.stdout.trim());

@@ -122,7 +122,7 @@ fn fill(directory: &Directory, development: &str) {
         let emit = |_| {
             let (engine, data) = (engine.clone(), data.clone());
             async move {
-                let event = NewEvent { id: None, name: "nobody.listens".parse().unwrap(), data };
+                let event = NewEvent { id: None, name: "nobody.listens".parse().unwrap(), data, space: None };
                 engine.events().emit(&system_caller(), &"default".parse().unwrap(), event).await.unwrap();
             }
         };

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::policy::{delay_after_losses, delay_after_undelivered};
 use super::{
-    End, Entry, Failure, JobEnd, MAX_LOSSES, MAX_STEPS, NewClaim, Phase, Release, Run, StepId, StepKind, StepState,
+    End, Entry, Failure, JobEnd, MAX_HANDED_OVER, MAX_LOSSES, MAX_STEPS, NewClaim, Phase, Release, Run, StepId,
+    StepKind, StepState,
 };
-use crate::{Revision, SecretName, Timestamp};
+use crate::{EnvironmentName, Revision, SecretName, Timestamp, secret::SecretVersion};
 
 /// Something that is to happen to a run.
 #[derive(Clone, Debug)]
@@ -19,6 +20,15 @@ pub enum Command {
         fence: Revision,
         /// Until when.
         lease_until: Timestamp,
+    },
+    /// Its holder looks secrets up. What is noted under the claim already is not noted again.
+    LookUp {
+        /// The claim.
+        fence: Revision,
+        /// The environment whose secrets they are.
+        environment: EnvironmentName,
+        /// Which values.
+        secrets: Vec<SecretVersion>,
     },
     /// Its holder reports.
     Report(Report),
@@ -131,6 +141,9 @@ pub enum Refused {
     /// More steps than a run may have.
     #[error("a run has at most {MAX_STEPS} steps")]
     TooManySteps,
+    /// More versions of secrets than a job may be handed.
+    #[error("a job is handed at most {MAX_HANDED_OVER} versions of secrets")]
+    TooManySecrets,
 }
 
 /// The whole state machine: what a command makes of a run at an instant.
@@ -147,6 +160,7 @@ pub fn apply(run: &Run, command: Command, now: Timestamp) -> Result<Transition, 
             check(run, fence)?;
             Entry::Extended { fence, lease_until }
         }
+        Command::LookUp { fence, environment, secrets } => return looked_up(run, fence, environment, secrets),
         Command::Report(report) => return reported(run, report, now),
         Command::Resolve { step, state } => {
             let open = run.steps.get(&step).is_some_and(|step| matches!(step.state, StepState::Open(_)));
@@ -184,6 +198,30 @@ fn check(run: &Run, fence: Revision) -> Result<(), Refused> {
 
 fn claimed(run: &Run, claim: NewClaim, now: Timestamp) -> Result<Entry, Refused> {
     if run.is_ready(now) { Ok(Entry::Claimed(claim)) } else { Err(Refused::NotReady) }
+}
+
+fn looked_up(
+    run: &Run,
+    fence: Revision,
+    environment: EnvironmentName,
+    mut secrets: Vec<SecretVersion>,
+) -> Result<Transition, Refused> {
+    check(run, fence)?;
+    let is_noted = |secret: &SecretVersion| {
+        let mut here = run.deliveries_under(fence).filter(|delivery| delivery.environment == environment);
+        here.any(|delivery| delivery.secrets.contains(secret))
+    };
+    secrets.sort_unstable();
+    secrets.dedup();
+    secrets.retain(|secret| !is_noted(secret));
+    let noted: usize = run.deliveries_under(fence).map(|delivery| delivery.secrets.len()).sum();
+    if secrets.is_empty() {
+        return Ok(Transition { entry: None });
+    }
+    if noted + secrets.len() > MAX_HANDED_OVER {
+        return Err(Refused::TooManySecrets);
+    }
+    Ok(Transition { entry: Some(Entry::LookedUp { fence, environment, secrets }) })
 }
 
 fn reported(run: &Run, report: Report, now: Timestamp) -> Result<Transition, Refused> {

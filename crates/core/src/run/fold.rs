@@ -6,7 +6,7 @@ use super::{
     Claim, Delivery, End, Entry, Failure, JobEnd, NewClaim, Open, Phase, Release, Run, RunId, Step, StepId, StepKind,
     StepState,
 };
-use crate::{Revision, Timestamp};
+use crate::{EnvironmentName, Revision, Timestamp, secret::SecretVersion};
 
 /// Where an entry stands in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +38,10 @@ impl Run {
             Entry::Created { .. } => return None,
             Entry::Claimed(claim) => self.take(claim, here),
             Entry::Extended { fence, lease_until } => self.held(*fence)?.lease_until = *lease_until,
+            Entry::LookedUp { fence, environment, secrets } => {
+                self.held(*fence)?;
+                self.deliver(environment.clone(), secrets, *fence, here.at);
+            }
             Entry::Progressed { fence, outcomes, ending } => {
                 self.held(*fence)?;
                 (self.losses, self.undelivered) = (0, 0);
@@ -77,11 +81,15 @@ impl Run {
         self.finish_due(here.at);
         self.unseen = false;
         self.started_at = self.started_at.or(Some(here.at));
-        let attempt = self.attempt();
-        self.deliveries.push(Delivery { at: here.at, attempt, secrets: claim.secrets.clone() });
+        self.deliver(self.environment.clone(), &claim.secrets, here.revision, here.at);
         let recorded = Claim { fence: here.revision, holder: claim.holder.clone(), lease_until: claim.lease_until };
         self.claim = Some(recorded);
         self.phase = Phase::Running;
+    }
+
+    fn deliver(&mut self, environment: EnvironmentName, secrets: &[SecretVersion], fence: Revision, at: Timestamp) {
+        let (attempt, secrets) = (self.attempt(), secrets.to_vec());
+        self.deliveries.push(Delivery { at, attempt, fence, environment, secrets });
     }
 
     /// Time finishes open steps when the run is claimed, so that every replay sees the same.

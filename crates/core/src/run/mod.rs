@@ -7,15 +7,20 @@
 mod apply;
 mod effects;
 mod fold;
+mod id;
 mod policy;
 
-use std::{collections::BTreeMap, fmt, str::FromStr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use apply::{Again, Command, Ending, Refused, Report, Reported, Transition, apply};
 pub use effects::{Effect, effects};
+pub use id::{BadRunId, BadStepId, RunId, StepId};
 pub use policy::Retry;
 
-use crate::{EnvironmentName, EventName, EventPosition, FunctionId, Pattern, Revision, SecretName, Timestamp};
+use crate::{
+    EnvironmentName, EventName, EventPosition, FunctionId, Pattern, Revision, Scope, SecretName, SpaceName, Timestamp,
+    secret::SecretVersion,
+};
 
 /// Steps that one run may have.
 pub const MAX_STEPS: usize = 1_000;
@@ -23,64 +28,8 @@ pub const MAX_STEPS: usize = 1_000;
 /// A run is failed after this many workers in a row were lost without progress.
 pub const MAX_LOSSES: u32 = 20;
 
-/// A run's id: derived from what created it, so that it is created once. Printed `run_` and 32 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RunId(pub [u8; 16]);
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "run_{:032x}", u128::from_be_bytes(self.0))
-    }
-}
-
-/// Not the form of a run id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a run id is `run_` and 32 lower-case hex digits")]
-pub struct BadRunId;
-
-impl FromStr for RunId {
-    type Err = BadRunId;
-
-    fn from_str(text: &str) -> Result<RunId, BadRunId> {
-        let digits = text.strip_prefix("run_").ok_or(BadRunId)?;
-        if digits.len() != 32 || !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-            return Err(BadRunId);
-        }
-        u128::from_str_radix(digits, 16).map(|n| RunId(n.to_be_bytes())).map_err(|_| BadRunId)
-    }
-}
-
-/// A step's id, unique within its run: 1–200 characters (with the `#n` that repeated use appends).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StepId(Arc<str>);
-
-/// Not the form of a step id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a step id has 1 to 200 characters and no control characters")]
-pub struct BadStepId;
-
-impl StepId {
-    /// The id as text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for StepId {
-    type Err = BadStepId;
-
-    fn from_str(text: &str) -> Result<StepId, BadStepId> {
-        let fits = (1..=200).contains(&text.chars().count()) && !text.contains(char::is_control);
-        if fits { Ok(StepId(text.into())) } else { Err(BadStepId) }
-    }
-}
-
-impl fmt::Display for StepId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+/// Versions of secrets that one job may be handed, with its claim and by looking them up.
+pub const MAX_HANDED_OVER: usize = 1_000;
 
 /// A sealed body: opaque bytes to the rules. The view is what people may see, when it differs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +47,8 @@ pub struct Cause {
     pub event_id: Arc<str>,
     /// The event's name.
     pub event_name: EventName,
+    /// The space it happened in; `None` for the environment itself. The run works there too.
+    pub space: Option<SpaceName>,
     /// When the event was stored.
     pub at: Timestamp,
     /// The event's data, sealed for this run; outlives the event stream.
@@ -114,7 +65,7 @@ pub struct NewClaim {
     /// When the lease is over unless extended.
     pub lease_until: Timestamp,
     /// The secrets handed over with it.
-    pub secrets: Vec<(SecretName, u64)>,
+    pub secrets: Vec<SecretVersion>,
 }
 
 /// A recorded claim.
@@ -128,15 +79,19 @@ pub struct Claim {
     pub lease_until: Timestamp,
 }
 
-/// One hand-over of secrets.
+/// One hand-over of secrets: those of a claim, or what its holder looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// When.
     pub at: Timestamp,
     /// In which attempt.
     pub attempt: u32,
-    /// Names and versions.
-    pub secrets: Vec<(SecretName, u64)>,
+    /// Under which claim.
+    pub fence: Revision,
+    /// The environment whose secrets they are: the run's, unless they were looked up in another.
+    pub environment: EnvironmentName,
+    /// Which values.
+    pub secrets: Vec<SecretVersion>,
 }
 
 /// How a step stands. A body of `None` stands for `null`.
@@ -317,6 +272,17 @@ pub struct Run {
 }
 
 impl Run {
+    /// Where its secrets are looked for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { environment: self.environment.clone(), space: self.cause.space.clone() }
+    }
+
+    /// The hand-overs under a claim.
+    pub fn deliveries_under(&self, fence: Revision) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.iter().rev().take_while(move |delivery| delivery.fence == fence)
+    }
+
     /// The number of the present or next attempt, from 1.
     #[must_use]
     pub fn attempt(&self) -> u32 {
@@ -395,6 +361,15 @@ pub enum Entry {
         fence: Revision,
         /// Until when.
         lease_until: Timestamp,
+    },
+    /// The holder looks secrets up: noted before it is told them.
+    LookedUp {
+        /// The claim.
+        fence: Revision,
+        /// The environment whose secrets they are.
+        environment: EnvironmentName,
+        /// Which values.
+        secrets: Vec<SecretVersion>,
     },
     /// The holder reported outcomes, and perhaps the end of its job.
     Progressed {

@@ -8,5 +8,6 @@ mod redact_forms;
 mod redact_json;
 mod redact_stream;
 mod run;
+mod secret;
 mod support;
 mod tokens;

@@ -3,11 +3,13 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use claviger_core::{
-    EventPosition, Revision, Timestamp,
+    EnvironmentName, EventPosition, Revision, Timestamp,
     run::{
-        Again, Body, Cause, Command, Effect, Ending, Entry, Failure, JobEnd, MAX_LOSSES, NewClaim, Open, Phase,
-        Refused, Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState, apply, effects,
+        Again, Body, Cause, Command, Delivery, Effect, Ending, Entry, Failure, JobEnd, MAX_HANDED_OVER, MAX_LOSSES,
+        NewClaim, Open, Phase, Refused, Release, Report, Reported, Retry, Run, RunId, StepId, StepKind, StepState,
+        apply, effects,
     },
+    secret::SecretVersion,
 };
 use proptest::prelude::*;
 
@@ -25,6 +27,7 @@ fn created(claim: Option<NewClaim>, max_attempts: u32) -> Entry {
     let cause = Cause {
         event_id: "e1".into(),
         event_name: "a.b".parse().unwrap(),
+        space: Some("acme".parse().unwrap()),
         at: Timestamp(0),
         input: body(0),
         parent: Some((RunId([1; 16]), step(9))),
@@ -38,8 +41,18 @@ fn created(claim: Option<NewClaim>, max_attempts: u32) -> Entry {
     }
 }
 
+/// A version of a secret. Odd ones live in a space.
+fn secret(version: u64) -> SecretVersion {
+    let space = (version % 2 == 1).then(|| "acme".parse().unwrap());
+    SecretVersion { name: "KEY".parse().unwrap(), version, space }
+}
+
+fn environment(n: u8) -> EnvironmentName {
+    ["default", "staging"][usize::from(n % 2)].parse().unwrap()
+}
+
 fn claim(until: i64) -> NewClaim {
-    NewClaim { holder: "w".into(), lease_until: Timestamp(until), secrets: vec![("KEY".parse().unwrap(), 3)] }
+    NewClaim { holder: "w".into(), lease_until: Timestamp(until), secrets: vec![secret(3)] }
 }
 
 /// A journal as it grows: its entries and the state after them, and what an engine that performs every effect knows.
@@ -197,6 +210,7 @@ fn some_ending() -> impl Strategy<Value = Option<Ending>> {
 enum Move {
     Claim,
     Extend(bool),
+    LookUp(bool, u8, Vec<u64>),
     Report(bool, Vec<Reported>, Option<Ending>),
     Resolve(u8),
     Release(bool, Release),
@@ -212,6 +226,8 @@ fn some_move() -> impl Strategy<Value = Move> {
     prop_oneof![
         4 => Just(Move::Claim),
         1 => any::<bool>().prop_map(Move::Extend),
+        3 => (proptest::bool::weighted(0.8), 0u8..2, proptest::collection::vec(0u64..8, 0..4))
+            .prop_map(|(f, e, s)| Move::LookUp(f, e, s)),
         6 => (proptest::bool::weighted(0.9), outcomes, some_ending()).prop_map(|(f, o, e)| Move::Report(f, o, e)),
         2 => (0u8..6).prop_map(Move::Resolve),
         2 => (any::<bool>(), prop_oneof![Just(Release::Lost), Just(Release::Withheld), Just(Release::Undelivered)])
@@ -236,6 +252,10 @@ fn play(story: &mut Story, step_: Move) -> Result<(), Refused> {
         Move::Extend(good) => {
             let lease_until = Timestamp(story.now.0 + 60);
             story.apply(Command::Extend { fence: fence(good, story), lease_until })
+        }
+        Move::LookUp(good, n, versions) => {
+            let secrets = versions.into_iter().map(secret).collect();
+            story.apply(Command::LookUp { fence: fence(good, story), environment: environment(n), secrets })
         }
         Move::Report(good, outcomes, ending) => {
             let fence = fence(good, story);
@@ -302,13 +322,25 @@ proptest! {
             if matches!(step_, Move::Report(..)) && length < story.entries.len() {
                 prop_assert_eq!((after.losses, after.undelivered), (0, 0));
             }
+            // What is handed over is noted once under each claim, is never forgotten, and is no progress.
+            prop_assert!(after.deliveries.starts_with(&before.deliveries));
+            if let Move::LookUp(_, n, versions) = &step_ && result.is_ok() {
+                let under: Vec<_> = after.deliveries_under(story.fence()).collect();
+                let here = |delivery: &&&Delivery| delivery.environment == environment(*n);
+                let noted: Vec<_> = under.iter().filter(here).flat_map(|delivery| &delivery.secrets).collect();
+                prop_assert!(versions.iter().all(|version| noted.contains(&&secret(*version))));
+                prop_assert_eq!(noted.iter().collect::<BTreeSet<_>>().len(), noted.len());
+                prop_assert!(under.iter().all(|delivery| delivery.attempt == after.attempt()));
+                let rest = Run { last: before.last, deliveries: before.deliveries.clone(), ..after.clone() };
+                prop_assert_eq!(rest, before.clone());
+            }
             // A worker holds it exactly while it is running.
             prop_assert_eq!(after.claim.is_some(), after.phase == Phase::Running);
             prop_assert!(after.failures <= attempts);
             prop_assert!(after.losses <= MAX_LOSSES);
             prop_assert_eq!(after.has_ended(), after.ended_at.is_some());
             // A stale fence is never obeyed.
-            if matches!(step_, Move::Report(false, ..) | Move::Extend(false) | Move::Release(false, _)) {
+            if matches!(step_, Move::Report(false, ..) | Move::Extend(false) | Move::Release(false, _) | Move::LookUp(false, ..)) {
                 prop_assert!(result.is_err());
             }
         }
@@ -321,6 +353,32 @@ proptest! {
             prop_assert!(!wanted.is_empty());
         }
     }
+}
+
+#[test]
+fn a_job_looks_up_what_it_was_not_handed_and_only_so_much() {
+    let mut story = Story::new(created(Some(claim(30)), 4));
+    let look_up = |story: &mut Story, n: u8, secrets: Vec<SecretVersion>| {
+        story.apply(Command::LookUp { fence: story.fence(), environment: environment(n), secrets })
+    };
+    look_up(&mut story, 0, vec![secret(3)]).unwrap();
+    assert_eq!(story.entries.len(), 1, "it was handed over with the claim");
+    look_up(&mut story, 1, vec![secret(3), secret(3)]).unwrap();
+    assert_eq!(story.run.deliveries[1].secrets, [secret(3)], "another environment's is another secret");
+    let all = MAX_HANDED_OVER as u64;
+    assert_eq!(look_up(&mut story, 0, (10..9 + all).map(secret).collect()), Err(Refused::TooManySecrets));
+    look_up(&mut story, 0, (10..8 + all).map(secret).collect()).unwrap();
+    assert_eq!(look_up(&mut story, 0, vec![secret(1)]), Err(Refused::TooManySecrets));
+    look_up(&mut story, 0, vec![secret(10)]).unwrap();
+    story
+        .report(Vec::new(), Some(Ending::Fail { failure: Failure::TimedOut, again: Again::After(Duration::ZERO) }))
+        .unwrap();
+    let stale = story.run.deliveries[0].fence;
+    let late = Command::LookUp { fence: stale, environment: environment(0), secrets: vec![secret(10)] };
+    assert_eq!(story.apply(late), Err(Refused::Lost));
+    story.apply(Command::Claim(claim(60))).unwrap();
+    look_up(&mut story, 0, vec![secret(1)]).unwrap();
+    assert_eq!(story.run.deliveries_under(story.fence()).count(), 2, "each claim counts anew");
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub struct NewApiKey {
     pub environment: Option<EnvironmentName>,
     /// What people say about it, at most 1,000 characters.
     pub description: Option<String>,
-    /// What narrows the role. Runtime keys need at least one secret pattern, subscriber keys one event pattern.
+    /// What narrows the role. Runtime keys need at least one secret pattern, subscriber keys one event pattern. Only a
+    /// runtime key of one environment can be narrowed to spaces.
     pub bounds: Bounds,
     /// How long it is accepted; `None` for ever, but 24 hours for a subscriber, whose longest is 30 days.
     pub ttl: Option<Duration>,

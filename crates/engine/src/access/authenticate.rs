@@ -20,25 +20,36 @@ impl Access {
     /// Finds out who presents an API key, and waits for the store if it has to confirm that the key is in force.
     ///
     /// Where other servers share the store, one of them may have made the key a moment ago: a key is refused as unknown
-    /// only after a quarter of a second without news of it. Wrong and revoked keys wait as long, to be no different.
+    /// only after a quarter of a second without news of it. Wrong and revoked keys wait as long, to be no different. When
+    /// many wait already, others are answered at once.
     ///
     /// # Errors
     /// Those of [`Access::authenticate`]; [`Error::Unconfirmed`] only after two seconds.
     pub async fn admit(&self, text: &str) -> Result<Caller, Error> {
-        let outcome = match self.authenticate(text) {
+        match self.admit_known(text).await {
+            Err(Error::UnknownApiKey) => self.await_news_of(text).await,
+            outcome => outcome,
+        }
+    }
+
+    /// The same without waiting for news of the key: for those who have given too many wrong ones.
+    ///
+    /// # Errors
+    /// As [`Access::admit`].
+    pub async fn admit_known(&self, text: &str) -> Result<Caller, Error> {
+        match self.authenticate(text) {
             Err(Error::Unconfirmed) => {
                 self.fresh().await?;
                 self.authenticate(text)
             }
             outcome => outcome,
-        };
-        match outcome {
-            Err(Error::UnknownApiKey) if self.freshness.is_some() => self.await_news_of(text).await,
-            outcome => outcome,
         }
     }
 
     async fn await_news_of(&self, text: &str) -> Result<Caller, Error> {
+        let Some(_place) = self.freshness.as_ref().and_then(|freshness| freshness.place()) else {
+            return Err(Error::UnknownApiKey);
+        };
         let mut changes = self.known.changes();
         let news = async {
             loop {

@@ -1,13 +1,13 @@
 //! The first admin key.
 
-use std::time::Duration;
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use claviger_core::{Bounds, Role};
 use claviger_crypto::{ALL_ENVIRONMENTS, ApiKey};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{Access, ApiKeyMetadata, NewApiKey, system_caller};
+use super::{Access, ApiKeyMetadata, NewApiKey, known::KnownApiKey, system_caller};
 use crate::Error;
 
 /// How long the keys that there are may take to be known.
@@ -25,10 +25,12 @@ impl Access {
     pub async fn bootstrap(&self, ttl: Duration) -> Result<(ApiKeyMetadata, Zeroizing<String>), Error> {
         let known = timeout(PATIENCE, self.known.folded().catch_up(&self.shared));
         known.await.map_err(|_| Error::TimedOut)??;
-        if let Some(accepted) = self.accepted_admin() {
+        // Both answers come from the same keys: one that is known in between would be counted and not found.
+        let keys = self.known.api_keys();
+        if let Some(accepted) = self.accepted_admin_of(&keys) {
             return Err(Error::AdminKeyExists { id: accepted.id });
         }
-        let key = ApiKey::generate_as(ALL_ENVIRONMENTS, self.next_bootstrap_id());
+        let key = ApiKey::generate_as(ALL_ENVIRONMENTS, self.next_bootstrap_id(&keys));
         let new = NewApiKey {
             role: Role::Admin,
             environment: None,
@@ -49,8 +51,11 @@ impl Access {
     /// another one, so it does not count.
     #[must_use]
     pub fn accepted_admin(&self) -> Option<ApiKeyMetadata> {
+        self.accepted_admin_of(&self.known.api_keys())
+    }
+
+    fn accepted_admin_of(&self, keys: &[Arc<KnownApiKey>]) -> Option<ApiKeyMetadata> {
         let now = self.shared.now();
-        let keys = self.known.api_keys();
         let mut infos = keys.iter().map(|key| &key.stored.info);
         let accepted = infos.find(|info| {
             info.role == Role::Admin && info.revoked_at.is_none() && info.expires_at.is_none_or(|at| at > now)
@@ -59,12 +64,13 @@ impl Access {
     }
 
     /// What the id of the next such key is made from: the same on every server that knows the same keys.
-    fn next_bootstrap_id(&self) -> [u8; 8] {
+    fn next_bootstrap_id(&self, keys: &[Arc<KnownApiKey>]) -> [u8; 8] {
+        let known: HashSet<&str> = keys.iter().map(|key| &*key.stored.info.id).collect();
         let mut generation: u64 = 0;
         loop {
             let code = self.shared.keyring.mac("apikey/bootstrap", &generation.to_be_bytes());
             let id = std::array::from_fn(|at| code[at]);
-            if self.known.api_key(&ApiKey::id_from(id)).is_none() {
+            if !known.contains(&*ApiKey::id_from(id)) {
                 return id;
             }
             generation += 1;

@@ -15,7 +15,7 @@ use std::{
 
 use claviger_core::ErrorKind;
 use tokio::{
-    sync::{Notify, watch},
+    sync::{Notify, Semaphore, SemaphorePermit, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -33,6 +33,9 @@ const TO_SPARE: Duration = Duration::from_millis(200);
 
 /// How long somebody waits for a confirmation.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Most callers that wait for news of their keys at the same time.
+const MOST_WAITING: usize = 256;
 
 /// The pause after a barrier that failed.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -53,6 +56,8 @@ pub(super) struct Freshness {
     is_failing: AtomicBool,
     /// Tells of every barrier that is over, whatever came of it.
     tried: watch::Sender<()>,
+    /// Room for those who wait for news of their keys.
+    room: Semaphore,
 }
 
 /// What is known at the moment may be relied on, for a while.
@@ -92,6 +97,7 @@ impl Freshness {
             wanted: Notify::new(),
             is_failing: AtomicBool::new(false),
             tried: watch::Sender::new(()),
+            room: Semaphore::new(MOST_WAITING),
         });
         let (confirming, tasks) = (freshness.clone(), shared.tasks.clone());
         tasks.spawn(async move {
@@ -141,6 +147,11 @@ impl Freshness {
                 return self.confirmed().map(drop);
             }
         }
+    }
+
+    /// A place among those who wait for news of their keys, if there is one. Every news has each of them looked up again.
+    pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
+        self.room.try_acquire().ok()
     }
 
     /// Whether the store did not confirm anything when it was last asked.

@@ -1,5 +1,5 @@
-//! Every environment and API key, in memory and kept current, so that authentication asks no store and a revoked key
-//! fails at once.
+//! Every environment, API key and space, in memory and kept current, so that authentication asks no store and a revoked
+//! key fails at once.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -7,12 +7,13 @@ use std::{
     sync::Arc,
 };
 
-use claviger_core::{Caller, EnvironmentName, Revision};
+use claviger_core::{Caller, EnvironmentName, Revision, SpaceName};
 use claviger_crypto::Keyring;
 use claviger_store::{Filter, Record, Stream};
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
+use super::known_spaces::{KnownSpace, KnownSpaces, is_of_space};
 use crate::{
     Error,
     folded::Folded,
@@ -44,6 +45,7 @@ struct State {
     api_keys: HashMap<Arc<str>, Arc<KnownApiKey>>,
     /// API keys with a damaged record: not accepted any more, whatever is stored of them later.
     distrusted: HashSet<Box<str>>,
+    spaces: KnownSpaces,
 }
 
 /// An API key, with the caller it makes.
@@ -56,7 +58,7 @@ pub(crate) struct KnownApiKey {
 
 impl Known {
     /// Reads the whole stream. A damaged record is an error, and so are records that were there and are gone: a server that
-    /// does not know who may do what does not start.
+    /// does not know who may do what does not start. Only a damaged space is a matter of its own.
     pub(crate) async fn open(shared: &Shared) -> Result<Known, Error> {
         // What was known before is only to be compared with: everything is read again.
         Folded::resume(shared, FOLD, Stream::Access).await?;
@@ -72,7 +74,10 @@ impl Known {
             let records = shared.ledger.read(Stream::Access, &Filter::All, self.folded.at(), PAGE).await?;
             let Some(last) = records.last() else { return Ok(()) };
             for record in &records {
-                self.deal_with(shared, record).await?;
+                match self.deal_with(shared, record).await {
+                    Err(error @ Error::Corrupt { .. }) if is_of_space(record) => self.distrust(record, &error),
+                    outcome => outcome?,
+                }
             }
             self.note(shared, last).await;
         }
@@ -123,6 +128,7 @@ impl Known {
                     state.api_keys.insert(known.caller.id.clone(), Arc::new(known));
                 }
             }
+            AccessRecord::Space(stored) => state.spaces.apply(stored, revision),
         }
         drop(state);
         self.changes.send_replace(());
@@ -150,14 +156,33 @@ impl Known {
         self.state.read().api_keys.values().cloned().collect()
     }
 
+    /// The space as it is, or as it was when it was deleted.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] when its last record is damaged.
+    pub(crate) fn space(
+        &self,
+        environment: &EnvironmentName,
+        name: &SpaceName,
+    ) -> Result<Option<Arc<KnownSpace>>, Error> {
+        self.state.read().spaces.find(environment, name).map(|known| known.cloned())
+    }
+
+    /// The revision of the last record of a space, zero for none.
+    pub(crate) fn last_of_space(&self, environment: &EnvironmentName, name: &SpaceName) -> Revision {
+        self.state.read().spaces.last(environment, name)
+    }
+
+    /// Looks at all spaces. Nothing can change meanwhile.
+    pub(crate) fn with_spaces<T>(&self, look: impl FnOnce(&KnownSpaces) -> T) -> T {
+        look(&self.state.read().spaces)
+    }
+
     async fn deal(&self, shared: &Shared, records: Vec<Record>) -> ControlFlow<()> {
         for record in &records {
             match self.deal_with(shared, record).await {
                 Ok(()) => {}
-                Err(error @ Error::Corrupt { .. }) => {
-                    tracing::error!(%error, subject = %record.subject, "an access record is damaged");
-                    self.distrust(record);
-                }
+                Err(error @ Error::Corrupt { .. }) => self.distrust(record, &error),
                 Err(error) => {
                     tracing::warn!(%error, "an access record could not be applied, it will be tried again");
                     return ControlFlow::Break(());
@@ -172,44 +197,60 @@ impl Known {
 
     async fn deal_with(&self, shared: &Shared, record: &Record) -> Result<(), Error> {
         let read = AccessRecord::read(&shared.keyring, record)?;
-        match &read {
-            // An environment is known only once its values can be sealed and opened here. Its first record counts.
-            AccessRecord::Environment(environment) => load_data_key(shared, environment).await?,
-            AccessRecord::ApiKey(key) => self.check_order(record, &key.info.id)?,
+        if let AccessRecord::Environment(environment) = &read {
+            // An environment is known only once its values can be sealed and opened here.
+            load_data_key(shared, environment).await?;
         }
+        self.check_order(&read, record)?;
         self.apply(read, record.revision);
         Ok(())
     }
 
-    /// Applies the last record of an API key that another server wrote.
+    /// Applies the last record of an API key or a space that another server wrote.
     pub(crate) fn catch_up(&self, keyring: &Keyring, record: &Record) -> Result<(), Error> {
-        let read = AccessRecord::read(keyring, record)?;
-        if let AccessRecord::ApiKey(key) = &read {
-            self.check_order(record, &key.info.id)?;
+        let read = AccessRecord::read(keyring, record);
+        match read.and_then(|read| self.check_order(&read, record).map(|()| read)) {
+            Ok(read) => {
+                self.apply(read, record.revision);
+                Ok(())
+            }
+            Err(error) => {
+                self.distrust(record, &error);
+                Err(error)
+            }
         }
-        self.apply(read, record.revision);
-        Ok(())
     }
 
-    /// The record of a key from before its revocation must not come back.
-    fn check_order(&self, record: &Record, id: &str) -> Result<(), Error> {
-        let known = self.api_key(id).map_or(Revision::ZERO, |known| known.last);
+    /// The record of a key from before its revocation must not come back, nor that of a space from before its deletion.
+    fn check_order(&self, read: &AccessRecord, record: &Record) -> Result<(), Error> {
+        let known = match read {
+            // Its first record counts.
+            AccessRecord::Environment(_) => return Ok(()),
+            AccessRecord::ApiKey(key) => self.api_key(&key.info.id).map_or(Revision::ZERO, |known| known.last),
+            AccessRecord::Space(space) => self.last_of_space(&space.environment, &space.name),
+        };
         if known >= record.revision {
             return Ok(());
         }
         order::check_follows(Stream::Access, record, known)
     }
 
-    /// A damaged record may have been the key's revocation: the key is not accepted any more.
-    fn distrust(&self, record: &Record) {
+    /// A damaged record may have been the key's revocation: the key is not accepted any more. Nobody knows what became of a
+    /// space with a damaged record: it is not reached before a newer one tells.
+    fn distrust(&self, record: &Record, error: &Error) {
+        tracing::error!(%error, subject = %record.subject, "an access record is damaged");
+        let mut state = self.state.write();
         let mut tokens = record.subject.tokens();
-        if let (Some("apikey"), Some(id)) = (tokens.next(), tokens.next()) {
-            let mut state = self.state.write();
-            state.api_keys.remove(id);
-            state.distrusted.insert(id.into());
-            drop(state);
-            self.changes.send_replace(());
+        match (tokens.next(), tokens.next()) {
+            (Some("apikey"), Some(id)) => {
+                state.api_keys.remove(id);
+                state.distrusted.insert(id.into());
+            }
+            _ if is_of_space(record) => state.spaces.distrust(record),
+            _ => return,
         }
+        drop(state);
+        self.changes.send_replace(());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who calls, and what they may do: environments, API keys, and the one place that says no.
+//! Who calls, and what they may do: environments, API keys, which spaces there are, and the one place that says no.
 
 mod api_key;
 mod authenticate;
@@ -6,7 +6,9 @@ mod bootstrap;
 mod environment;
 mod fresh;
 mod known;
+mod known_spaces;
 mod rules;
+mod space;
 
 use std::sync::Arc;
 
@@ -14,6 +16,7 @@ use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role};
 
 pub use api_key::{ApiKeyMetadata, NewApiKey};
 pub use environment::Environment;
+pub(crate) use known_spaces::KnownSpace;
 
 use self::{
     fresh::{Confirmed, Freshness},
@@ -27,7 +30,7 @@ pub const DEFAULT_ENVIRONMENT: &str = "default";
 /// The engine's own id as a caller. No API key has it: theirs have eight characters.
 const SYSTEM: &str = "system";
 
-/// Environments and API keys.
+/// Environments and API keys, and which spaces there are.
 pub struct Access {
     shared: Shared,
     known: Arc<Known>,
@@ -154,5 +157,27 @@ impl Access {
             self.refusals.count();
         }
         visible
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::audit::permission_word;
+
+    #[test]
+    fn the_page_about_roles_says_what_they_may() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/concepts/roles.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let rows: Vec<Vec<&str>> = page.lines().map(|line| line.split(" | ").collect()).collect();
+        let header = rows.iter().find(|cells| cells[0] == "| permission").unwrap();
+        let roles: Vec<String> = Role::ALL.iter().map(|role| format!("`{role}`")).collect();
+        assert_eq!(header[2..].join(" "), roles.join(" ") + " |");
+        for permission in Permission::ALL {
+            let word = format!("| `{}`", permission_word(permission));
+            let cells = rows.iter().find(|cells| cells[0] == word).unwrap_or_else(|| panic!("{word} is missing"));
+            let said: Vec<bool> = cells[2..].iter().map(|cell| cell.trim_end_matches(" |") == "yes").collect();
+            assert_eq!(said, Role::ALL.map(|role| role.may(permission)), "{word}");
+        }
     }
 }

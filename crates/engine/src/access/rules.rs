@@ -26,8 +26,9 @@ pub(super) fn check(new: &NewApiKey) -> Result<Option<Duration>, Error> {
 
 fn check_bounds(new: &NewApiKey) -> Result<(), Error> {
     let (is_runtime, is_subscriber) = (new.role == Role::Runtime, new.role == Role::Subscriber);
-    if !is_runtime && (!new.bounds.secrets.is_empty() || new.bounds.functions.is_some()) {
-        return Err(Error::invalid("only a runtime key is bounded by secrets and functions"));
+    let is_bounded = !new.bounds.secrets.is_empty() || new.bounds.functions.is_some() || new.bounds.spaces.is_some();
+    if !is_runtime && is_bounded {
+        return Err(Error::invalid("only a runtime key is bounded by secrets, functions and spaces"));
     }
     if !is_subscriber && (!new.bounds.events.is_empty() || !new.bounds.origins.is_empty()) {
         return Err(Error::invalid("only a subscriber key is bounded by events and origins"));
@@ -35,10 +36,21 @@ fn check_bounds(new: &NewApiKey) -> Result<(), Error> {
     if is_runtime && new.bounds.secrets.is_empty() {
         return Err(Error::invalid("a runtime key needs a pattern of the secrets it may receive, such as `*` for all"));
     }
+    check_spaces(new)?;
     if is_subscriber && new.bounds.events.is_empty() {
         return Err(Error::invalid("a subscriber key needs a pattern of the events it may receive"));
     }
     Ok(())
+}
+
+fn check_spaces(new: &NewApiKey) -> Result<(), Error> {
+    match &new.bounds.spaces {
+        Some(spaces) if spaces.is_empty() => Err(Error::invalid("a key that is narrowed to spaces needs one at least")),
+        Some(_) if new.environment.is_none() => {
+            Err(Error::invalid("a key that is narrowed to spaces is for one environment, not for all"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_ttl(new: &NewApiKey) -> Result<Option<Duration>, Error> {
@@ -60,8 +72,10 @@ fn check_sizes(new: &NewApiKey) -> Result<(), Error> {
         return Err(Error::invalid("a description has at most 1,000 characters"));
     }
     let bounds = &new.bounds;
-    let functions = bounds.functions.as_ref().map_or(0, Vec::len);
-    if [bounds.secrets.len(), functions, bounds.events.len(), bounds.origins.len()].iter().any(|n| *n > MAX_BOUNDS) {
+    let (functions, spaces) =
+        (bounds.functions.as_ref().map_or(0, Vec::len), bounds.spaces.as_ref().map_or(0, Vec::len));
+    let counts = [bounds.secrets.len(), functions, spaces, bounds.events.len(), bounds.origins.len()];
+    if counts.iter().any(|count| *count > MAX_BOUNDS) {
         return Err(Error::invalid("an API key has at most 100 bounds of a kind"));
     }
     let texts = bounds.secrets.iter().chain(&bounds.origins);

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use claviger_core::Timestamp;
+use claviger_core::{Scope, Timestamp};
 use claviger_crypto::Binding;
 use claviger_store::{Record, Stream};
 use serde_json::value::RawValue;
@@ -64,12 +64,13 @@ impl Decoder {
     pub(super) fn read_emitted(&self, record: &Record) -> Result<Decoded, Error> {
         let corrupt = |what| Error::Corrupt { stream: Stream::Events.name(), revision: record.revision, what };
         let stored: StoredEvent = verify(&self.shared.keyring, Stream::Events, record)?;
-        let (environment, name) = stored.place().ok_or(corrupt("it is no event"))?;
-        let is_its_place = event_subject(&environment, &name) == record.subject
-            || guarded_event_subject(&environment, &name, &stored.id) == record.subject;
+        let (scope, name) = stored.place().ok_or(corrupt("it is no event"))?;
+        let is_its_place = event_subject(&scope.environment, &name) == record.subject
+            || guarded_event_subject(&scope, &name, &stored.id) == record.subject;
         if !is_its_place {
             return Err(corrupt("it stands in the place of another event"));
         }
+        let Scope { environment, space } = scope;
         let binding = Binding::Event { environment: environment.as_str(), event_id: &stored.id };
         let open = |envelope: &[u8]| -> Result<Arc<RawValue>, Error> {
             let opened = self.shared.keyring.open_sealed(&binding, envelope);
@@ -84,6 +85,7 @@ impl Decoder {
             id: stored.id.clone(),
             name,
             environment: environment.clone(),
+            space,
             at: Timestamp(stored.at),
             source: Source::Event,
             stream: Stream::Events,

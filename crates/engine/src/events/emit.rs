@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use claviger_core::{EnvironmentName, EventName, Revision, Timestamp};
+use claviger_core::{EnvironmentName, EventName, Revision, Scope, SpaceName, Timestamp};
 use claviger_crypto::Binding;
 use claviger_store::{Append, Expected, Filter, Record, Stream, Subject};
 use serde_json::value::RawValue;
@@ -15,7 +15,7 @@ use super::{decode::Decoder, json, own::Own};
 use crate::{
     Error,
     folded::last_since,
-    record::event::{Envelope, StoredEvent, event_subject, guarded_event_subject},
+    record::event::{Envelope, StoredEvent, event_message_id, event_subject, guarded_event_subject},
 };
 
 /// Longest event id, in characters.
@@ -24,13 +24,15 @@ pub const MAX_EVENT_ID: usize = 200;
 /// An event to emit.
 #[derive(Clone)]
 pub struct NewEvent {
-    /// Makes emitting it again harmless: one to 200 visible ASCII characters, no `.` or `..` alone, not the form of a
-    /// system event's id. Without one the event gets a UUID.
+    /// Makes emitting it again into the same environment or space harmless: one to 200 visible ASCII characters, no `.` or
+    /// `..` alone, not the form of a system event's id. Without one the event gets a UUID.
     pub id: Option<String>,
     /// Its name.
     pub name: EventName,
     /// Its data: JSON text, at most [`MAX_EVENT_BYTES`](super::MAX_EVENT_BYTES).
     pub data: Vec<u8>,
+    /// The space it happens in; `None` for the environment itself.
+    pub space: Option<SpaceName>,
 }
 
 /// An event that is stored.
@@ -42,6 +44,8 @@ pub struct Emitted {
     pub name: EventName,
     /// Its environment.
     pub environment: EnvironmentName,
+    /// Its space; `None` for the environment itself.
+    pub space: Option<SpaceName>,
     /// When it was emitted first.
     pub at: Timestamp,
     /// Its place in the event stream.
@@ -62,7 +66,8 @@ impl Emitter {
         Emitter { decoder, highest: AtomicU64::new(0), own: Own::default() }
     }
 
-    pub(super) async fn emit(&self, environment: &EnvironmentName, event: NewEvent) -> Result<Emitted, Error> {
+    /// Stores an event in a scope, which is where it says that it happens.
+    pub(super) async fn emit(&self, scope: Scope, event: NewEvent) -> Result<Emitted, Error> {
         if event.name.is_system() {
             return Err(Error::ReservedEventName);
         }
@@ -73,19 +78,26 @@ impl Emitter {
             None => Uuid::now_v7().to_string().into(),
         };
         let at = self.decoder.shared.now();
-        let mut emitted =
-            Emitted { id, name: event.name, environment: environment.clone(), at, revision: Revision::ZERO };
+        let mut emitted = Emitted {
+            id,
+            name: event.name,
+            environment: scope.environment.clone(),
+            space: scope.space.clone(),
+            at,
+            revision: Revision::ZERO,
+        };
         // Where other servers write too, a message id is known for a while only: the subject guards the id as well.
         let is_guarded = may_be_known && self.decoder.shared.ledger.is_shared();
         let (subject, expected) = match is_guarded {
-            true => (guarded_event_subject(environment, &emitted.name, &emitted.id), Expected::Absent),
-            false => (event_subject(environment, &emitted.name), Expected::Any),
+            true => (guarded_event_subject(&scope, &emitted.name, &emitted.id), Expected::Absent),
+            false => (event_subject(&scope.environment, &emitted.name), Expected::Any),
         };
-        let append = self.append_of(&emitted, &data, (subject.clone(), expected))?;
+        let mut append = self.append_of(&emitted, &data, (subject.clone(), expected))?;
+        append.message_id = Some(event_message_id(&scope, &emitted.id));
         let highest = self.highest.load(Ordering::Relaxed);
         if self.decoder.shared.ledger.is_shared() {
             // Before it is stored: the dispatcher may see it before we have the answer.
-            self.own.note(environment, &emitted.id);
+            self.own.note(&scope, &emitted.id);
         }
         emitted.revision = match self.decoder.shared.append(append).await {
             Err(Error::Store(claviger_store::Error::Conflict { last })) if is_guarded => {
@@ -123,13 +135,12 @@ impl Emitter {
             id: emitted.id.clone(),
             name: emitted.name.to_string(),
             environment: emitted.environment.to_string(),
+            space: emitted.space.as_ref().map(ToString::to_string),
             at: emitted.at.0,
             data: seal(data.get())?,
             view,
         };
-        let mut append = shared.sign(Stream::Events, subject, &stored, expected);
-        append.message_id = Some(format!("{}/{}", emitted.environment, emitted.id));
-        Ok(append)
+        Ok(shared.sign(Stream::Events, subject, &stored, expected))
     }
 
     /// The answer that the first emit of this id got.
@@ -168,7 +179,11 @@ fn checked_id(id: String) -> Result<Arc<str>, Error> {
 /// Without the data, which is nobody's business in a log.
 impl std::fmt::Debug for NewEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewEvent").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("NewEvent")
+            .field("id", &self.id)
+            .field("name", &self.name)
+            .field("space", &self.space)
+            .finish_non_exhaustive()
     }
 }
 

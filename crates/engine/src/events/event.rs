@@ -2,19 +2,21 @@
 
 use std::{fmt, sync::Arc};
 
-use claviger_core::{EnvironmentName, EventName, EventPosition, Revision, Timestamp};
+use claviger_core::{EnvironmentName, EventName, EventPosition, Revision, Scope, SpaceName, Timestamp};
 use claviger_store::Stream;
 use serde_json::value::RawValue;
 
 /// An immutable fact with a name.
 #[derive(Clone)]
 pub struct Event {
-    /// Unique in its environment. For system events `<stream>-<revision>`.
+    /// Unique in its environment or space. For system events `<stream>-<revision>`.
     pub id: Arc<str>,
     /// Its dotted name.
     pub name: EventName,
     /// Where it happened. An event about an API key for all environments belongs to `default`.
     pub environment: EnvironmentName,
+    /// The space it happened in; `None` for the environment itself.
+    pub space: Option<SpaceName>,
     /// When it happened, by the engine's clock.
     pub at: Timestamp,
     /// Who made it.
@@ -48,6 +50,12 @@ impl Source {
 }
 
 impl Event {
+    /// The environment or space it happened in.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { environment: self.environment.clone(), space: self.space.clone() }
+    }
+
     /// Whether it came after the streams had come so far.
     pub(crate) fn is_after(&self, position: &EventPosition) -> bool {
         self.revision > revision_in(position, self.stream)
@@ -70,6 +78,7 @@ impl fmt::Debug for Event {
             .field("id", &self.id)
             .field("name", &self.name)
             .field("environment", &self.environment)
+            .field("space", &self.space)
             .field("at", &self.at)
             .field("stream", &self.stream)
             .field("revision", &self.revision)

@@ -19,12 +19,12 @@ pub(super) fn compact(data: &[u8]) -> Result<Box<RawValue>, Error> {
     let raw: &RawValue = serde_json::from_slice(data).map_err(|error| {
         Error::invalid(format!("the event's data is not JSON at line {}, column {}", error.line(), error.column()))
     })?;
-    let line = strip(raw.get())?;
+    let line = strip("the event's data", raw.get())?;
     RawValue::from_string(line).map_err(|_| Error::Bug { what: "JSON without its white space is JSON" })
 }
 
-/// The text of a JSON value without the white space between tokens.
-fn strip(json: &str) -> Result<String, Error> {
+/// The text of a JSON value without the white space between tokens. The error says what it is.
+pub(crate) fn strip(what: &str, json: &str) -> Result<String, Error> {
     let mut line = String::with_capacity(json.len());
     let (mut depth, mut in_string, mut is_escaped) = (0_usize, false, false);
     for c in json.chars() {
@@ -39,7 +39,7 @@ fn strip(json: &str) -> Result<String, Error> {
             _ => {}
         }
         if depth > MAX_EVENT_DEPTH {
-            return Err(Error::invalid(format!("the event's data is nested deeper than {MAX_EVENT_DEPTH} levels")));
+            return Err(Error::invalid(format!("{what} is nested deeper than {MAX_EVENT_DEPTH} levels")));
         }
         line.push(c);
     }

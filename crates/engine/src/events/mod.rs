@@ -10,9 +10,10 @@ mod emit;
 mod event;
 mod feed;
 mod follow;
-mod json;
+pub(crate) mod json;
 mod lanes;
 mod own;
+mod recent;
 mod ring;
 mod span;
 mod subscription;
@@ -24,6 +25,7 @@ pub(crate) use event::revision_in;
 pub use event::{Event, Source};
 pub(crate) use feed::Feed;
 pub use json::{MAX_EVENT_BYTES, MAX_EVENT_DEPTH};
+pub use recent::{Before, RecentEvents};
 pub use subscription::{Frame, GapReason, Subscription};
 
 use std::{
@@ -31,7 +33,7 @@ use std::{
     time::Duration,
 };
 
-use claviger_core::{Caller, EnvironmentName, EventName, Pattern, Permission, Revision};
+use claviger_core::{Caller, EnvironmentName, EventName, Pattern, Permission, Revision, Scope, SpaceName};
 use claviger_store::{Record, Stream};
 use tokio::time::timeout;
 
@@ -47,6 +49,9 @@ use crate::{Error, access::Access, shared::Shared};
 
 /// Most patterns of one subscription.
 pub const MAX_PATTERNS: usize = 64;
+
+/// Most spaces of one subscription.
+pub const MAX_SPACES: usize = 64;
 
 /// How long a subscription waits to learn where a stream ends.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -72,47 +77,53 @@ impl Events {
         Ok(Events { access, decoder, emitter, followed: followed.into() })
     }
 
-    /// Stores an event. Emitting again with the same id stores nothing and gets the first answer.
+    /// Stores an event. Emitting again with the same id into the same environment or space stores nothing and gets the first
+    /// answer.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::ReservedEventName`], [`Error::Invalid`] for an id or data outside the rules,
-    /// [`Error::BodyTooLarge`], and what the store says.
+    /// [`Error::Denied`], [`Error::SpaceNotFound`], [`Error::ReservedEventName`], [`Error::Invalid`] for an id or data
+    /// outside the rules, [`Error::BodyTooLarge`], and what the store says.
     pub async fn emit(
         &self,
         caller: &Caller,
         environment: &EnvironmentName,
         event: NewEvent,
     ) -> Result<Emitted, Error> {
-        self.access.authorize(caller, Permission::EventEmit, environment).await?;
-        self.emitter.emit(environment, event).await
+        let scope = Scope { environment: environment.clone(), space: event.space.clone() };
+        self.access.authorize_in(caller, Permission::EventEmit, &scope).await?;
+        self.emitter.emit(scope, event).await
     }
 
-    /// Stores an event that a run sends, under the id that follows from the run and the step.
+    /// Stores an event that a run sends, where the run is, under the id that follows from the run and the step. The run's
+    /// space may be gone by now.
     pub(crate) async fn emit_from_run(
         &self,
-        environment: &EnvironmentName,
+        scope: &Scope,
         id: &str,
         name: &EventName,
         data: Vec<u8>,
     ) -> Result<Emitted, Error> {
-        let event = NewEvent { id: Some(id.to_owned()), name: name.clone(), data };
-        self.emitter.emit(environment, event).await
+        let event = NewEvent { id: Some(id.to_owned()), name: name.clone(), data, space: scope.space.clone() };
+        self.emitter.emit(scope.clone(), event).await
     }
 
     /// Delivers the events of an environment that fit one of the patterns: those after the cursor, or without one those
-    /// from now on.
+    /// from now on. With spaces only those of these spaces; without, those of the environment and all its spaces, or of the
+    /// spaces that the caller is narrowed to.
     ///
     /// # Errors
     /// [`Error::Denied`] when the caller may not subscribe, or not to one of the patterns, [`Error::Invalid`] for none or
-    /// too many patterns, and what the store says.
+    /// too many patterns or spaces, [`Error::SpaceNotFound`], and what the store says.
     pub async fn subscribe(
         &self,
         caller: &Caller,
         environment: &EnvironmentName,
         patterns: Vec<Pattern>,
         after: Option<Cursor>,
+        spaces: Option<Vec<SpaceName>>,
     ) -> Result<Subscription, Error> {
         self.authorize_patterns(caller, environment, &patterns).await?;
+        let spaces = self.check_spaces(caller, environment, spaces).await?;
         let ledger = &self.decoder.shared.ledger;
         let mut beginning = Beginning::new(ledger.incarnation(), after);
         let mut lanes = Vec::new();
@@ -126,6 +137,7 @@ impl Events {
             caller: caller.clone(),
             environment: environment.clone(),
             patterns,
+            spaces,
         };
         Ok(Subscription::new(interest, Lanes::new(lanes), beginning))
     }
@@ -165,7 +177,7 @@ impl Events {
 
     /// Whether this process emitted it. Answers so once, and not for ever: it is a hint at who will deal with it first.
     pub(crate) fn is_own(&self, event: &Event) -> bool {
-        self.emitter.own.take(&event.environment, &event.id)
+        self.emitter.own.take(&event.scope(), &event.id)
     }
 
     /// Records that should be events and could not be read, in this process.
@@ -187,6 +199,24 @@ impl Events {
         let Some(refused) = patterns.iter().find(|pattern| !caller.may_subscribe(pattern)) else { return Ok(()) };
         let bound = format!("the pattern `{refused}` is outside the patterns of this API key");
         Err(self.access.refuse(caller, Permission::EventSubscribe, Some(environment), Some(bound)).await)
+    }
+
+    /// The spaces to which a caller subscribes that asks for these.
+    async fn check_spaces(
+        &self,
+        caller: &Caller,
+        environment: &EnvironmentName,
+        spaces: Option<Vec<SpaceName>>,
+    ) -> Result<Option<Vec<SpaceName>>, Error> {
+        let Some(spaces) = spaces else { return Ok(caller.bounds.spaces.clone()) };
+        if spaces.is_empty() || spaces.len() > MAX_SPACES {
+            return Err(Error::invalid(format!("a subscription names 1 to {MAX_SPACES} spaces, or none at all")));
+        }
+        for space in &spaces {
+            let scope = Scope { environment: environment.clone(), space: Some(space.clone()) };
+            self.access.check_space(caller, &scope).await?;
+        }
+        Ok(Some(spaces))
     }
 
     fn followed(&self, stream: Stream) -> Result<Followed, Error> {

@@ -5,13 +5,13 @@ use std::{
     sync::Arc,
 };
 
-use claviger_core::EnvironmentName;
+use claviger_core::Scope;
 use parking_lot::Mutex;
 
 /// Most events that are remembered; far more than are on their way at a time.
 const KEPT: usize = 16_384;
 
-type Key = (EnvironmentName, Arc<str>);
+type Key = (Scope, Arc<str>);
 
 /// The latest events that were emitted here, and have not been asked for.
 #[derive(Default)]
@@ -27,8 +27,8 @@ struct Known {
 }
 
 impl Own {
-    pub(super) fn note(&self, environment: &EnvironmentName, id: &Arc<str>) {
-        let key = (environment.clone(), id.clone());
+    pub(super) fn note(&self, scope: &Scope, id: &Arc<str>) {
+        let key = (scope.clone(), id.clone());
         let mut known = self.known.lock();
         if known.events.insert(key.clone()) {
             known.order.push_back(key);
@@ -41,8 +41,8 @@ impl Own {
     }
 
     /// Whether it was noted; forgets it.
-    pub(super) fn take(&self, environment: &EnvironmentName, id: &Arc<str>) -> bool {
-        self.known.lock().events.remove(&(environment.clone(), id.clone()))
+    pub(super) fn take(&self, scope: &Scope, id: &Arc<str>) -> bool {
+        self.known.lock().events.remove(&(scope.clone(), id.clone()))
     }
 }
 
@@ -52,13 +52,13 @@ mod tests {
 
     #[test]
     fn what_is_noted_is_taken_once() {
-        let (own, environment) = (Own::default(), "default".parse().unwrap());
+        let (own, scope) = (Own::default(), Scope::environment("default".parse().unwrap()));
         let id = |number: usize| -> Arc<str> { number.to_string().into() };
         for number in 0..=KEPT {
-            own.note(&environment, &id(number));
+            own.note(&scope, &id(number));
         }
-        assert!(!own.take(&environment, &id(0)), "the oldest made room");
-        assert!(own.take(&environment, &id(KEPT)));
-        assert!(!own.take(&environment, &id(KEPT)));
+        assert!(!own.take(&scope, &id(0)), "the oldest made room");
+        assert!(own.take(&scope, &id(KEPT)));
+        assert!(!own.take(&scope, &id(KEPT)));
     }
 }

@@ -20,7 +20,7 @@ fn may_come_from(pattern: &Pattern, stream: Stream) -> bool {
     let names: &[&[&str]] = match stream {
         Stream::Events => return pattern.literal_head() != Some("system"),
         Stream::Secrets => &[&["system", "secret", "*", "*"]],
-        _ => &[&["system", "apikey", "*"], &["system", "environment", "*"]],
+        _ => &[&["system", "apikey", "*"], &["system", "environment", "*"], &["system", "space", "*"]],
     };
     names.iter().any(|name| overlaps(pattern, name))
 }
@@ -53,6 +53,7 @@ mod tests {
             (&["system.secret.*.updated"], &[Secrets]),
             (&["system.secret.>"], &[Secrets]),
             (&["system.apikey.revoked"], &[Access]),
+            (&["system.space.created"], &[Access]),
             (&["system.*.created"], &[Access]),
             (&["system.*.*.created"], &[Secrets]),
             (&["system.>"], &[Secrets, Access]),

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
-use claviger_core::{Caller, EnvironmentName, Incarnation, Pattern, Reach, Revision};
+use claviger_core::{Caller, EnvironmentName, Incarnation, Pattern, Reach, Revision, SpaceName};
 use claviger_store::Stream;
 
 use super::{
@@ -73,6 +73,8 @@ pub(super) struct Interest {
     pub(super) caller: Caller,
     pub(super) environment: EnvironmentName,
     pub(super) patterns: Vec<Pattern>,
+    /// The spaces whose events are wanted; `None` for those of the environment and all its spaces.
+    pub(super) spaces: Option<Vec<SpaceName>>,
 }
 
 impl Interest {
@@ -85,7 +87,11 @@ impl Interest {
             Audience::EnvironmentAndAll => is_here || reaches_all,
             Audience::All => reaches_all,
         };
-        is_visible && self.patterns.iter().any(|pattern| pattern.matches(event.name.as_str()))
+        let is_of_spaces = match &self.spaces {
+            None => true,
+            Some(spaces) => event.space.as_ref().is_some_and(|space| spaces.contains(space)),
+        };
+        is_visible && is_of_spaces && self.patterns.iter().any(|pattern| pattern.matches(event.name.as_str()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The events that changes are.
 
-use claviger_core::{EnvironmentName, EventName, Reach, Revision, Timestamp, subject_token};
+use claviger_core::{EventName, Reach, Revision, Scope, Timestamp, secret::Action, subject_token};
 use claviger_crypto::sha256;
 use claviger_store::Stream;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use crate::{
     record::{
         access::{AccessRecord, StoredApiKey, StoredEnvironment},
         secret::StoredSecret,
+        space::StoredSpace,
     },
 };
 
@@ -18,7 +19,9 @@ use crate::{
 struct SecretChange<'a> {
     name: &'a str,
     action: &'a str,
-    version: u64,
+    /// A block is about no version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
     revision: u64,
     environment: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,43 +38,55 @@ struct ApiKeyChange<'a> {
 }
 
 #[derive(Serialize)]
-struct EnvironmentChange<'a> {
+struct Change<'a> {
     name: &'a str,
     actor: &'a str,
 }
 
 /// `system.secret.<token>.<action>`; nothing for maintenance.
 pub(super) fn of_secret(read: &StoredSecret) -> Option<Decoded> {
-    let action = read.action?.as_str();
+    let action = read.action?;
     let (secret, revision) = (&read.stored.secret, read.stored.last);
     let data = SecretChange {
         name: secret.name.as_str(),
-        action,
-        version: secret.active.unwrap_or(secret.latest),
+        action: action.as_str(),
+        version: match action {
+            Action::Created | Action::Updated | Action::Deleted => Some(secret.active.unwrap_or(secret.latest)),
+            Action::Blocked | Action::Unblocked => None,
+        },
         revision: revision.0,
         environment: secret.scope.environment.as_str(),
         space: secret.scope.space.as_ref().map(claviger_core::SpaceName::as_str),
         actor: &secret.updated_by,
     };
     let token = subject_token(secret.name.as_str(), sha256);
-    let place = Place { stream: Stream::Secrets, revision, environment: secret.scope.environment.clone() };
-    let event = place.event(&format!("system.secret.{token}.{action}"), secret.updated_at, &data);
+    let place = Place { stream: Stream::Secrets, revision, scope: secret.scope.clone() };
+    let event = place.event(&format!("system.secret.{token}.{}", action.as_str()), secret.updated_at, &data);
     Some(Decoded::new(event, None, Audience::Environment))
 }
 
-/// `system.environment.created`, `system.apikey.created`, `system.apikey.revoked`.
+/// `system.environment.created`, `system.space.<action>`, `system.apikey.created`, `system.apikey.revoked`.
 pub(super) fn of_access(read: &AccessRecord, revision: Revision) -> Decoded {
     match read {
         AccessRecord::Environment(environment) => of_environment(environment, revision),
         AccessRecord::ApiKey(key) => of_api_key(key, revision),
+        AccessRecord::Space(space) => of_space(space, revision),
     }
 }
 
 fn of_environment(stored: &StoredEnvironment, revision: Revision) -> Decoded {
-    let place = Place { stream: Stream::Access, revision, environment: stored.name.clone() };
-    let data = EnvironmentChange { name: stored.name.as_str(), actor: &stored.created_by };
+    let place = Place { stream: Stream::Access, revision, scope: Scope::environment(stored.name.clone()) };
+    let data = Change { name: stored.name.as_str(), actor: &stored.created_by };
     let event = place.event("system.environment.created", stored.created_at, &data);
     Decoded::new(event, None, Audience::EnvironmentAndAll)
+}
+
+fn of_space(stored: &StoredSpace, revision: Revision) -> Decoded {
+    let scope = Scope { environment: stored.environment.clone(), space: Some(stored.name.clone()) };
+    let data = Change { name: stored.name.as_str(), actor: &stored.updated_by };
+    let place = Place { stream: Stream::Access, revision, scope };
+    let event = place.event(&format!("system.space.{}", stored.action.as_str()), stored.updated_at, &data);
+    Decoded::new(event, None, Audience::Environment)
 }
 
 fn of_api_key(stored: &StoredApiKey, revision: Revision) -> Decoded {
@@ -89,7 +104,7 @@ fn of_api_key(stored: &StoredApiKey, revision: Revision) -> Decoded {
         Reach::All => claviger_crypto::ALL_ENVIRONMENTS,
     };
     let data = ApiKeyChange { id: &info.id, role: info.role.as_str(), environment: named, actor };
-    let place = Place { stream: Stream::Access, revision, environment };
+    let place = Place { stream: Stream::Access, revision, scope: Scope::environment(environment) };
     Decoded::new(place.event(&format!("system.apikey.{action}"), at, &data), None, audience)
 }
 
@@ -97,7 +112,7 @@ fn of_api_key(stored: &StoredApiKey, revision: Revision) -> Decoded {
 struct Place {
     stream: Stream,
     revision: Revision,
-    environment: EnvironmentName,
+    scope: Scope,
 }
 
 impl Place {
@@ -108,7 +123,8 @@ impl Place {
         Event {
             id: format!("{}-{}", self.stream.name(), self.revision).into(),
             name,
-            environment: self.environment,
+            environment: self.scope.environment,
+            space: self.scope.space,
             at,
             source: Source::System,
             stream: self.stream,

@@ -1,12 +1,16 @@
-//! Environments and API keys as they are stored.
+//! Environments and API keys as they are stored, and what else the access stream holds.
 
 use std::sync::Arc;
 
-use claviger_core::{Bounds, EnvironmentName, FunctionId, Pattern, Reach, Role, Timestamp};
+use claviger_core::{Bounds, EnvironmentName, FunctionId, Pattern, Reach, Role, SpaceName, Timestamp};
 use claviger_store::{Record, Stream, Subject};
 use serde::{Deserialize, Serialize};
 
-use super::{base64_bytes, verify};
+use super::{
+    base64_bytes,
+    space::{SpaceForm, StoredSpace},
+    verify,
+};
 use crate::{Error, access::ApiKeyMetadata};
 
 /// `environment.<env>`
@@ -27,6 +31,8 @@ pub(crate) enum AccessRecord {
     Environment(StoredEnvironment),
     /// An API key was created, or revoked if `revoked_at` is set.
     ApiKey(StoredApiKey),
+    /// A space was created, changed or deleted.
+    Space(StoredSpace),
 }
 
 impl AccessRecord {
@@ -34,7 +40,7 @@ impl AccessRecord {
     pub(crate) fn read(keyring: &claviger_crypto::Keyring, record: &Record) -> Result<AccessRecord, Error> {
         let corrupt = |what| Error::Corrupt { stream: Stream::Access.name(), revision: record.revision, what };
         let form: AccessForm = verify(keyring, Stream::Access, record)?;
-        let read = form.read().ok_or(corrupt("it is no state an environment or API key can be in"))?;
+        let read = form.read().ok_or(corrupt("it is no state an environment, an API key or a space can be in"))?;
         if read.subject().as_ref() != Some(&record.subject) {
             return Err(corrupt("it stands in the place of another record"));
         }
@@ -45,6 +51,7 @@ impl AccessRecord {
         match self {
             AccessRecord::Environment(environment) => Some(environment_subject(&environment.name)),
             AccessRecord::ApiKey(key) => api_key_subject(&key.info.id),
+            AccessRecord::Space(space) => Some(space.subject()),
         }
     }
 }
@@ -79,6 +86,7 @@ impl std::fmt::Debug for StoredApiKey {
 pub(crate) enum AccessForm {
     Environment { name: String, created_at: i64, created_by: Arc<str>, data_key: Arc<str> },
     ApiKey(Box<ApiKeyForm>),
+    Space(Box<SpaceForm>),
 }
 
 impl AccessForm {
@@ -95,6 +103,10 @@ impl AccessForm {
         AccessForm::ApiKey(Box::new(ApiKeyForm::new(key)))
     }
 
+    pub(crate) fn of_space(space: &StoredSpace) -> AccessForm {
+        AccessForm::Space(Box::new(SpaceForm::new(space)))
+    }
+
     fn read(self) -> Option<AccessRecord> {
         Some(match self {
             AccessForm::Environment { name, created_at, created_by, data_key } => {
@@ -102,11 +114,14 @@ impl AccessForm {
                 AccessRecord::Environment(StoredEnvironment { name, created_at, created_by, data_key })
             }
             AccessForm::ApiKey(form) => AccessRecord::ApiKey(form.read()?),
+            AccessForm::Space(form) => AccessRecord::Space(form.read()?),
         })
     }
 }
 
+// What narrows a key must not get lost on a server that does not know of it.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct ApiKeyForm {
     id: Arc<str>,
     role: String,
@@ -118,6 +133,8 @@ pub(crate) struct ApiKeyForm {
     secrets: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     functions: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    spaces: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     events: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -146,8 +163,9 @@ impl ApiKeyForm {
             },
             description: info.description.clone(),
             secrets: info.bounds.secrets.clone(),
-            functions: info.bounds.functions.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect()),
-            events: info.bounds.events.iter().map(ToString::to_string).collect(),
+            functions: info.bounds.functions.as_deref().map(texts_of),
+            spaces: info.bounds.spaces.as_deref().map(texts_of),
+            events: texts_of(&info.bounds.events),
             origins: info.bounds.origins.clone(),
             created_at: info.created_at.0,
             created_by: info.created_by.clone(),
@@ -159,11 +177,10 @@ impl ApiKeyForm {
     }
 
     fn read(self) -> Option<StoredApiKey> {
-        let functions = self.functions.map(parse_all::<FunctionId>);
         let bounds = Bounds {
             secrets: self.secrets,
-            // A bound that does not read must not become no bound.
-            functions: functions.map(|ids| ids.ok_or(())).transpose().ok()?,
+            functions: parse_bound::<FunctionId>(self.functions)?,
+            spaces: parse_bound::<SpaceName>(self.spaces)?,
             events: parse_all::<Pattern>(self.events)?,
             origins: self.origins,
         };
@@ -183,6 +200,15 @@ impl ApiKeyForm {
         };
         Some(StoredApiKey { info, revoked_by: self.revoked_by, hash: self.hash })
     }
+}
+
+fn texts_of<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+/// `None` for a bound that does not read: it must not become no bound.
+fn parse_bound<T: std::str::FromStr>(texts: Option<Vec<String>>) -> Option<Option<Vec<T>>> {
+    texts.map_or(Some(None), |texts| parse_all(texts).map(Some))
 }
 
 fn parse_all<T: std::str::FromStr>(texts: Vec<String>) -> Option<Vec<T>> {

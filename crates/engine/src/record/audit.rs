@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use claviger_core::{EnvironmentName, Permission, SecretName, Timestamp};
+use claviger_core::{EnvironmentName, Permission, Timestamp, secret::SecretVersion};
 use claviger_store::{Record, Stream, Subject};
 use serde::{Deserialize, Serialize};
 
-use super::verify;
+use super::{secret::SecretVersionForm, verify};
 use crate::{
     Error,
     audit::{AuditEntry, Fact},
@@ -41,8 +41,12 @@ pub(crate) enum FactForm {
     Delivered {
         function: String,
         run: String,
-        secrets: Vec<(String, u64)>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        home: Option<String>,
+        secrets: Vec<SecretVersionForm>,
     },
+    #[serde(rename = "handed_over")]
+    HandedOver { what: String, secrets: Vec<SecretVersionForm> },
     Refused {
         role: String,
         permission: String,
@@ -78,14 +82,13 @@ impl AuditForm {
 impl FactForm {
     fn read(self) -> Option<Fact> {
         Some(match self {
-            FactForm::Delivered { function, run, secrets } => Fact::Delivered {
+            FactForm::Delivered { function, run, home, secrets } => Fact::Delivered {
                 function: function.parse().ok()?,
                 run: run.parse().ok()?,
-                secrets: secrets
-                    .into_iter()
-                    .map(|(name, version)| Some((name.parse::<SecretName>().ok()?, version)))
-                    .collect::<Option<_>>()?,
+                home: home.map(|home| home.parse()).transpose().ok()?,
+                secrets: versions(secrets)?,
             },
+            FactForm::HandedOver { what, secrets } => Fact::HandedOver { what, secrets: versions(secrets)? },
             FactForm::Refused { role, permission, what, unrecorded } => {
                 Fact::Refused { role: role.parse().ok()?, permission, what, unrecorded }
             }
@@ -93,11 +96,18 @@ impl FactForm {
     }
 }
 
+/// `None` when one of them names no secret.
+fn versions(forms: Vec<SecretVersionForm>) -> Option<Vec<SecretVersion>> {
+    forms.into_iter().map(SecretVersionForm::into_version).collect()
+}
+
 /// A permission's stable word.
 pub(crate) fn permission_word(permission: Permission) -> &'static str {
     match permission {
         Permission::EnvironmentCreate => "environment.create",
         Permission::EnvironmentList => "environment.list",
+        Permission::SpaceWrite => "space.write",
+        Permission::SpaceList => "space.list",
         Permission::ApiKeyWrite => "apikey.write",
         Permission::ApiKeyList => "apikey.list",
         Permission::SecretWrite => "secret.write",

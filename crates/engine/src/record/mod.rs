@@ -11,6 +11,7 @@ pub(crate) mod function;
 pub(crate) mod order;
 pub(crate) mod run;
 pub(crate) mod secret;
+pub(crate) mod space;
 pub(crate) mod summary;
 
 use claviger_crypto::Keyring;

@@ -5,16 +5,17 @@ mod envelopes;
 use std::sync::Arc;
 
 use claviger_core::{
-    EnvironmentName, EventPosition, FunctionId, Pattern, Revision, SecretName, Timestamp,
+    EnvironmentName, EventPosition, FunctionId, Pattern, Revision, Timestamp,
     run::{
         Body, Cause, End, Entry, Failure, JobEnd, NewClaim, Open, Phase, Release, Retry, RunId, StepId, StepKind,
         StepState,
     },
+    secret::SecretVersion,
 };
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::envelopes::Owner;
-use super::{base64_bytes, summary::Summary};
+use super::{base64_bytes, secret::SecretVersionForm, summary::Summary};
 
 /// A journal record: the entry, when it was made, and what a list shows of the run after it.
 #[derive(Serialize, Deserialize)]
@@ -43,6 +44,8 @@ pub(crate) enum EntryForm {
         function: String,
         event_id: Arc<str>,
         event_name: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        space: Option<String>,
         event_at: i64,
         input: BodyForm,
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,6 +58,11 @@ pub(crate) enum EntryForm {
     Extended {
         fence: u64,
         lease_until: i64,
+    },
+    LookedUp {
+        fence: u64,
+        environment: String,
+        secrets: Vec<SecretVersionForm>,
     },
     Progressed {
         fence: u64,
@@ -93,7 +101,11 @@ pub(crate) struct RetryForm {
 pub(crate) struct ClaimForm {
     holder: Arc<str>,
     until: i64,
-    secrets: Vec<(String, u64)>,
+    secrets: Vec<SecretVersionForm>,
+}
+
+fn read_versions(secrets: Vec<SecretVersionForm>) -> Option<Vec<SecretVersion>> {
+    secrets.into_iter().map(SecretVersionForm::into_version).collect()
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -161,15 +173,14 @@ fn body(body: Option<&Body>) -> Option<BodyForm> {
 
 impl From<&NewClaim> for ClaimForm {
     fn from(claim: &NewClaim) -> ClaimForm {
-        let secrets = claim.secrets.iter().map(|(name, version)| (name.to_string(), *version)).collect();
+        let secrets = claim.secrets.iter().map(SecretVersionForm::new).collect();
         ClaimForm { holder: claim.holder.clone(), until: claim.lease_until.0, secrets }
     }
 }
 
 impl ClaimForm {
     fn read(self) -> Option<NewClaim> {
-        let secret = |(name, version): (String, u64)| Some((name.parse::<SecretName>().ok()?, version));
-        let secrets = self.secrets.into_iter().map(secret).collect::<Option<_>>()?;
+        let secrets = read_versions(self.secrets)?;
         Some(NewClaim { holder: self.holder, lease_until: Timestamp(self.until), secrets })
     }
 }
@@ -285,6 +296,11 @@ impl From<&Entry> for EntryForm {
             Entry::Extended { fence, lease_until } => {
                 EntryForm::Extended { fence: fence.0, lease_until: lease_until.0 }
             }
+            Entry::LookedUp { fence, environment, secrets } => EntryForm::LookedUp {
+                fence: fence.0,
+                environment: environment.to_string(),
+                secrets: secrets.iter().map(SecretVersionForm::new).collect(),
+            },
             Entry::Progressed { fence, outcomes, ending } => EntryForm::Progressed {
                 fence: fence.0,
                 outcomes: outcomes.iter().map(|(id, k, s)| (id.to_string(), (*k).into(), s.into())).collect(),
@@ -321,6 +337,7 @@ fn created(
         function: function.to_string(),
         event_id: cause.event_id.clone(),
         event_name: cause.event_name.to_string(),
+        space: cause.space.as_ref().map(ToString::to_string),
         event_at: cause.at.0,
         input: (&cause.input).into(),
         parent: cause.parent.as_ref().map(|(run, step)| (run.to_string(), step.to_string())),
@@ -357,6 +374,11 @@ impl EntryForm {
             EntryForm::Extended { fence, lease_until } => {
                 Entry::Extended { fence: Revision(fence), lease_until: Timestamp(lease_until) }
             }
+            EntryForm::LookedUp { fence, environment, secrets } => Entry::LookedUp {
+                fence: Revision(fence),
+                environment: environment.parse().ok()?,
+                secrets: read_versions(secrets)?,
+            },
             EntryForm::Progressed { fence, outcomes, ending } => {
                 let outcome = |(id, kind, state): (String, KindForm, StateForm)| {
                     Some((id.parse::<StepId>().ok()?, kind.into(), state.read()?))
@@ -388,8 +410,18 @@ impl EntryForm {
     }
 
     fn read_created(self) -> Option<Entry> {
-        let EntryForm::Created { environment, function, event_id, event_name, event_at, input, parent, retry, claim } =
-            self
+        let EntryForm::Created {
+            environment,
+            function,
+            event_id,
+            event_name,
+            space,
+            event_at,
+            input,
+            parent,
+            retry,
+            claim,
+        } = self
         else {
             return None;
         };
@@ -401,26 +433,17 @@ impl EntryForm {
             Some(claim) => Some(claim.read()?),
             None => None,
         };
-        let cause = Cause {
-            event_id,
-            event_name: event_name.parse().ok()?,
-            at: Timestamp(event_at),
-            input: input.into(),
-            parent,
-        };
+        let space = space.as_deref().map(str::parse).transpose().ok()?;
+        let (event_name, at) = (event_name.parse().ok()?, Timestamp(event_at));
+        let cause = Cause { event_id, event_name, space, at, input: input.into(), parent };
         let retry = Retry {
             max_attempts: retry.attempts,
             initial_delay: std::time::Duration::from_millis(retry.initial),
             backoff_factor: retry.factor,
             max_delay: std::time::Duration::from_millis(retry.max),
         };
-        Some(Entry::Created {
-            environment: environment.parse().ok()?,
-            function: function.parse().ok()?,
-            cause,
-            retry,
-            claim,
-        })
+        let (environment, function) = (environment.parse().ok()?, function.parse().ok()?);
+        Some(Entry::Created { environment, function, cause, retry, claim })
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use claviger_core::{
-    Revision, Scope, SecretName, Timestamp,
-    secret::{Action, Secret, Stored, Version},
+    Revision, Scope, SecretName, SpaceName, Timestamp,
+    secret::{Action, Secret, SecretVersion, Stored, Version},
     subject_token,
 };
 use claviger_crypto::{Binding, Keyring, sha256};
@@ -20,11 +20,13 @@ pub(crate) fn subject(scope: &Scope, name: &SecretName) -> Subject {
     let name = subject_token(name.as_str(), sha256);
     match &scope.space {
         None => Subject::new(&["secret", environment, "env", &name]),
-        Some(space) => {
-            let space = subject_token(space.as_str(), sha256);
-            Subject::new(&["secret", environment, "space", &space, &name])
-        }
+        Some(space) => Subject::new(&["secret", environment, "space", &space_token(space), &name]),
     }
+}
+
+/// A space's name as one token of a subject.
+pub(crate) fn space_token(space: &SpaceName) -> String {
+    subject_token(space.as_str(), sha256)
 }
 
 /// A record of a secret, read and verified.
@@ -36,7 +38,7 @@ pub(crate) struct StoredSecret {
     pub(crate) action: Option<Action>,
     /// Records whose versions this one made superfluous.
     pub(crate) erase: Vec<Revision>,
-    /// The active version, sealed; `None` when deleted.
+    /// The active version, sealed; `None` when deleted or blocked.
     envelope: Option<Envelope>,
 }
 
@@ -53,7 +55,7 @@ impl StoredSecret {
         Ok(read)
     }
 
-    /// The sealed active version, with its number; `None` when deleted.
+    /// The sealed active version, with its number; `None` when deleted or blocked.
     pub(crate) fn active(&self) -> Option<(u64, &[u8])> {
         Some((self.stored.secret.active?, &self.envelope.as_ref()?.0))
     }
@@ -63,7 +65,7 @@ impl StoredSecret {
 pub(crate) fn binding<'a>(secret: &'a Secret, version: u64) -> Binding<'a> {
     Binding::Secret {
         environment: secret.scope.environment.as_str(),
-        space: secret.scope.space.as_ref().map(claviger_core::SpaceName::as_str),
+        space: secret.scope.space.as_ref().map(SpaceName::as_str),
         name: secret.name.as_str(),
         version,
         metadata: if secret.unmaskable { b"unmaskable" } else { b"" },
@@ -151,6 +153,8 @@ pub(crate) struct MetadataForm {
     latest: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     active: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    blocked: bool,
     versions: Vec<VersionForm>,
     created_at: i64,
     updated_at: i64,
@@ -168,6 +172,7 @@ impl MetadataForm {
             description: secret.description.clone(),
             latest: secret.latest,
             active: secret.active,
+            blocked: secret.blocked,
             versions: secret.versions.iter().map(VersionForm::new).collect(),
             created_at: secret.created_at.0,
             updated_at: secret.updated_at.0,
@@ -179,12 +184,17 @@ impl MetadataForm {
     /// `None` when it is no state a secret can be in.
     pub(crate) fn into_secret(self) -> Option<Secret> {
         let space = self.space.map(|space| space.parse()).transpose().ok()?;
+        let scope = Scope { environment: self.environment.parse().ok()?, space };
+        if self.blocked && (self.active.is_some() || scope.space.is_none()) {
+            return None;
+        }
         Some(Secret {
             name: self.name.parse().ok()?,
-            scope: Scope { environment: self.environment.parse().ok()?, space },
+            scope,
             description: self.description,
             latest: self.latest,
             active: self.active,
+            blocked: self.blocked,
             versions: self.versions.into_iter().map(VersionForm::into_version).collect(),
             created_at: Timestamp(self.created_at),
             updated_at: Timestamp(self.updated_at),
@@ -229,6 +239,8 @@ enum ActionForm {
     Created,
     Updated,
     Deleted,
+    Blocked,
+    Unblocked,
 }
 
 impl From<Action> for ActionForm {
@@ -237,6 +249,8 @@ impl From<Action> for ActionForm {
             Action::Created => ActionForm::Created,
             Action::Updated => ActionForm::Updated,
             Action::Deleted => ActionForm::Deleted,
+            Action::Blocked => ActionForm::Blocked,
+            Action::Unblocked => ActionForm::Unblocked,
         }
     }
 }
@@ -247,7 +261,37 @@ impl From<ActionForm> for Action {
             ActionForm::Created => Action::Created,
             ActionForm::Updated => Action::Updated,
             ActionForm::Deleted => Action::Deleted,
+            ActionForm::Blocked => Action::Blocked,
+            ActionForm::Unblocked => Action::Unblocked,
         }
+    }
+}
+
+/// A version that was handed out, as records name it: `[name, version]`, with the space behind them if it has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum SecretVersionForm {
+    InEnvironment(String, u64),
+    InSpace(String, u64, String),
+}
+
+impl SecretVersionForm {
+    pub(crate) fn new(named: &SecretVersion) -> SecretVersionForm {
+        let (name, version) = (named.name.to_string(), named.version);
+        match &named.space {
+            None => SecretVersionForm::InEnvironment(name, version),
+            Some(space) => SecretVersionForm::InSpace(name, version, space.to_string()),
+        }
+    }
+
+    /// `None` when it names no secret.
+    pub(crate) fn into_version(self) -> Option<SecretVersion> {
+        let (name, version, space) = match self {
+            SecretVersionForm::InEnvironment(name, version) => (name, version, None),
+            SecretVersionForm::InSpace(name, version, space) => (name, version, Some(space)),
+        };
+        let space = space.map(|space| space.parse()).transpose().ok()?;
+        Some(SecretVersion { name: name.parse().ok()?, version, space })
     }
 }
 

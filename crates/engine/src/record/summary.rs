@@ -13,6 +13,8 @@ pub(crate) struct Summary {
     pub(crate) attempt: u32,
     pub(crate) event_id: Arc<str>,
     pub(crate) event_name: Arc<str>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) space: Option<Arc<str>>,
     pub(crate) created_at: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) started_at: Option<i64>,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use claviger_core::{
-    Caller, FunctionId, Permission, Revision,
+    Caller, EnvironmentName, FunctionId, Permission, Revision,
     run::{Command, Release, RunId},
 };
 use tokio::{
@@ -20,7 +20,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Frame, FunctionSpec, Outgoing, Registration, Runtime, journal::Cell, limits, pool::Session};
+use super::{
+    Condition, Frame, FunctionSpec, JobReport, Lookup, Outgoing, Registration, Runtime, journal::Cell, limits,
+    pool::Session, registry::Registered,
+};
 use crate::Error;
 
 static NEXT_SESSION: AtomicU64 = AtomicU64::new(1);
@@ -32,14 +35,17 @@ pub struct Connection {
     /// Frames that may be unanswered at the same time. The protocol permits one per job; as many again may still be on
     /// their way for jobs that were taken back.
     room: Arc<Semaphore>,
+    /// The same for look-ups.
+    lookup_room: Arc<Semaphore>,
 }
 
 impl Runtime {
     /// Registers a worker's functions and connects it. What is to be sent to the worker arrives at the receiver.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the caller may not serve a function or receive a declared secret;
-    /// [`Error::Invalid`] when a limit or rule is broken. Nothing is registered then.
+    /// [`Error::Denied`] when the caller may not serve a function, not for these spaces, or receive a declared secret;
+    /// [`Error::Invalid`] when a limit or rule is broken. Nothing is registered then, unless somebody else
+    /// takes a function for other spaces at the same moment: then those before it in the list are.
     pub async fn connect(
         &self,
         caller: Caller,
@@ -51,7 +57,9 @@ impl Runtime {
             self.check_bounds(&caller, &registration, spec).await?;
         }
         for spec in &registration.functions {
-            self.registry.register(&caller, &registration.environment, spec).await?;
+            if self.registry.register(&caller, &registration.environment, spec).await? == Registered::Foreign {
+                return Err(self.refuse_foreign(&caller, &registration.environment, spec).await);
+            }
         }
         let id = NEXT_SESSION.fetch_add(1, Ordering::Relaxed);
         let (outbox, inbox) = unbounded_channel();
@@ -60,10 +68,11 @@ impl Runtime {
         let holder = format!("{}/{id}", self.process).into();
         let session = Arc::new(Session::new(id, holder, caller, functions, outbox));
         let room = Arc::new(Semaphore::new(2 * registration.credit as usize));
+        let lookup_room = Arc::new(Semaphore::new(2 * registration.credit as usize * limits::MAX_LOOKUPS));
         for (topic, news) in self.pool.join(session.clone(), registration.environment, registration.credit) {
             self.listen(topic, news);
         }
-        Ok((Connection { runtime: self.clone(), session, room }, inbox))
+        Ok((Connection { runtime: self.clone(), session, room, lookup_room }, inbox))
     }
 
     async fn check_bounds(
@@ -78,6 +87,15 @@ impl Runtime {
             let permission = Permission::FunctionServe;
             return Err(self.access.refuse(caller, permission, Some(environment), Some(bound)).await);
         }
+        if !spec.is_within_reach_of(caller) {
+            let bound = format!("function `{}` is declared for more than the spaces of this API key", spec.id);
+            let permission = Permission::FunctionServe;
+            return Err(self.access.refuse(caller, permission, Some(environment), Some(bound)).await);
+        }
+        // Looked at before anything is registered, and again with each.
+        if self.registry.get(environment, &spec.id).is_some_and(|present| !present.spec.is_within_reach_of(caller)) {
+            return Err(self.refuse_foreign(caller, environment, spec).await);
+        }
         for declared in &spec.secrets {
             if !caller.may_receive(&declared.name) {
                 let bound = format!("secret `{}` is outside the bounds of this API key", declared.name);
@@ -86,6 +104,12 @@ impl Runtime {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to let a caller that is narrowed to spaces take a function away from others.
+    async fn refuse_foreign(&self, caller: &Caller, environment: &EnvironmentName, spec: &FunctionSpec) -> Error {
+        let bound = format!("function `{}` is there already, for more than the spaces of this API key", spec.id);
+        self.access.refuse(caller, Permission::FunctionServe, Some(environment), Some(bound)).await
     }
 }
 
@@ -114,6 +138,16 @@ fn check_spec(spec: &FunctionSpec) -> Result<(), Error> {
     if spec.triggers.len() > limits::MAX_TRIGGERS {
         return refuse(format!("at most {} triggers can be declared", limits::MAX_TRIGGERS));
     }
+    if spec.triggers.iter().any(|trigger| trigger.conditions.len() > limits::MAX_CONDITIONS) {
+        return refuse(format!("a trigger has at most {} conditions", limits::MAX_CONDITIONS));
+    }
+    if !spec.triggers.iter().flat_map(|trigger| &trigger.conditions).all(Condition::is_possible) {
+        return refuse("the path of a `match` is `data`, or begins with `data.`".to_owned());
+    }
+    // None at all would be within everybody's reach.
+    if spec.spaces.as_ref().is_some_and(|spaces| !(1..=limits::MAX_SPACES).contains(&spaces.len())) {
+        return refuse(format!("`spaces`, if it is there, has 1 to {} of them", limits::MAX_SPACES));
+    }
     if !(1..=100).contains(&spec.retry.max_attempts) {
         return refuse("`maxAttempts` is 1 to 100".to_owned());
     }
@@ -138,10 +172,27 @@ impl Connection {
     /// # Errors
     /// [`Error::TooManyRequests`] when the worker does not wait for answers: it breaks the protocol.
     pub fn submit(&self, frame: Frame) -> Result<(), Error> {
+        match frame {
+            Frame::Report(report) => self.report(report),
+            Frame::Lookup(lookup) => self.look_up(lookup),
+        }
+    }
+
+    fn look_up(&self, lookup: Lookup) -> Result<(), Error> {
+        let room = self.lookup_room.clone().try_acquire_owned().map_err(|_| Error::TooManyRequests)?;
+        let job = (lookup.run, lookup.fence);
+        if self.session.questions.ask(lookup, room)? {
+            let (runtime, session) = (self.runtime.clone(), self.session.clone());
+            self.runtime.shared.tasks.spawn(async move { runtime.answer_lookups(session, job).await });
+        }
+        Ok(())
+    }
+
+    fn report(&self, report: JobReport) -> Result<(), Error> {
         let room = self.room.clone().try_acquire_owned().map_err(|_| Error::TooManyRequests)?;
         let (runtime, session) = (self.runtime.clone(), self.session.clone());
         self.runtime.shared.tasks.spawn(async move {
-            runtime.report(session, frame).await;
+            runtime.report(session, report).await;
             drop(room);
         });
         Ok(())

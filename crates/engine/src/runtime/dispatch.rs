@@ -13,7 +13,8 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 
 use super::{
-    Runtime,
+    Function, Runtime,
+    condition::Candidate,
     jobs::{Start, run_of},
     limits,
     waits::Watch,
@@ -42,8 +43,8 @@ const SPREAD: Duration = Duration::from_millis(50);
 
 /// What an event is to do.
 struct Wanted {
-    /// Whether it starts runs: one older than runs are kept does not, its runs may have been there.
-    starts_runs: bool,
+    /// The functions that it starts.
+    functions: Vec<Arc<Function>>,
     /// How long another server may take to start them before we do.
     patience: Duration,
     /// The waits that it answers.
@@ -142,10 +143,10 @@ impl Runtime {
             let Some(event) = event else { return Ok(()) };
             let stream = event.stream;
             self.progress.begin(stream, event.revision);
+            self.hear_of_spaces(&event);
             // Here, where events come in order: a wait is answered by the first that fits.
-            let answered = self.waits.take(&event);
-            let is_young = event.at >= oldest;
-            if answered.is_empty() && !(is_young && self.starts_runs(&event)) {
+            let wanted = self.wanted(&event, oldest);
+            if wanted.answered.is_empty() && wanted.functions.is_empty() {
                 self.progress.done(stream, event.revision);
                 continue;
             }
@@ -153,7 +154,6 @@ impl Runtime {
             let runtime = self.clone();
             self.shared.tasks.spawn(async move {
                 let _permit = permit;
-                let wanted = Wanted { starts_runs: is_young, patience: runtime.patience(&event), answered };
                 if runtime.effect(&event, wanted).await {
                     runtime.progress.done(stream, event.revision);
                 }
@@ -161,8 +161,13 @@ impl Runtime {
         }
     }
 
-    fn starts_runs(&self, event: &Event) -> bool {
-        !self.registry.triggered(event).is_empty()
+    /// Decides with one look at the event's data. An event older than runs are kept starts none: they may have been there.
+    fn wanted(&self, event: &Event, oldest: Timestamp) -> Wanted {
+        let candidate = Candidate::new(event);
+        let answered = self.waits.take(&candidate);
+        let functions = if event.at >= oldest { self.registry.triggered(&candidate) } else { Vec::new() };
+        let patience = if functions.is_empty() { Duration::ZERO } else { self.patience(event) };
+        Wanted { functions, patience, answered }
     }
 
     /// How long another server may take to start an event's runs. Where several do everything, they would be in each
@@ -202,29 +207,37 @@ impl Runtime {
                 result = Err(error);
             }
         }
-        let functions = if wanted.starts_runs { self.registry.triggered(event) } else { Vec::new() };
         // Tried again, it is for us to see to it that they start.
         let patience = std::mem::take(&mut wanted.patience);
-        for function in functions {
-            let id = run_of(&event.environment, &function.spec.id, &event.id);
-            if !patience.is_zero()
-                && (self.others.have_created(id, patience).await || self.journal.has(&event.environment, id).await?)
-            {
-                continue;
+        for function in std::mem::take(&mut wanted.functions) {
+            if let Err(error) = self.start_of(event, &function, patience).await {
+                wanted.functions.push(function);
+                result = Err(error);
             }
-            let start = Start {
-                id,
-                environment: event.environment.clone(),
-                function,
-                event_id: event.id.clone(),
-                event_name: event.name.clone(),
-                data: event.data.get().into(),
-                at: event.at,
-                parent: None,
-            };
-            result = self.start(start).await.and(result);
         }
         result
+    }
+
+    /// Starts the run of a function, unless another server does.
+    async fn start_of(&self, event: &Event, function: &Arc<Function>, patience: Duration) -> Result<(), Error> {
+        let scope = event.scope();
+        let id = run_of(&scope, &function.spec.id, &event.id);
+        if !patience.is_zero()
+            && (self.others.have_created(id, patience).await || self.journal.has(&event.environment, id).await?)
+        {
+            return Ok(());
+        }
+        let start = Start {
+            id,
+            scope,
+            function: function.clone(),
+            event_id: event.id.clone(),
+            event_name: event.name.clone(),
+            data: event.data.get().into(),
+            at: event.at,
+            parent: None,
+        };
+        self.start(start).await
     }
 
     /// Saves the position from time to time.

@@ -11,8 +11,8 @@ use claviger_store::{Append, Filter};
 use super::{
     Condition, Runtime,
     bodies::{Bodies, Part},
-    frames::CancelReason,
     journal::{Applied, Cell},
+    outgoing::CancelReason,
     timers::Look,
     waits::Watch,
 };
@@ -34,7 +34,7 @@ impl Runtime {
     /// Does what the state after asks for and the state before did not. From no state: everything.
     pub(crate) fn follow_up(&self, before: Option<&Run>, after: &Run) {
         if let Some(Phase::Blocked { missing }) = before.map(|run| &run.phase).filter(|phase| **phase != after.phase) {
-            self.blocked.remove(&after.environment, missing, after.id);
+            self.blocked.remove(&after.scope(), missing, after.id);
         }
         if before.is_none_or(|run| run.open_steps().next().is_some()) {
             self.waits.keep_open(after);
@@ -44,6 +44,7 @@ impl Runtime {
         }
         if after.has_ended() {
             self.timers.forget(after.id);
+            self.pool.take_back(after);
             // Without a listener there is nobody to tell.
             let _ = self.ended.send(after.id);
         }
@@ -68,10 +69,11 @@ impl Runtime {
             }
             Effect::AwaitSecrets => {
                 let Phase::Blocked { missing } = run.phase.clone() else { return };
-                self.blocked.add(&environment, &missing, id);
+                let scope = run.scope();
+                self.blocked.add(&scope, &missing, id);
                 self.again("await secrets", move |runtime| {
-                    let (environment, missing) = (environment.clone(), missing.clone());
-                    async move { runtime.look_at_secrets(&environment, id, &missing).await }
+                    let (scope, missing) = (scope.clone(), missing.clone());
+                    async move { runtime.look_at_secrets(&scope, id, &missing).await }
                 });
             }
             Effect::TellParent(parent, step) => {
@@ -128,6 +130,7 @@ impl Runtime {
 
     async fn look(&self, cell: &mut Cell) -> Result<(), Error> {
         self.settle(cell);
+        cell.run.iter().for_each(|run| self.pool.take_back(run));
         let Some(run) = cell.run.as_ref().filter(|_| cell.job.is_none()) else { return Ok(()) };
         if let Some(claim) = &run.claim {
             let is_ours = claim.holder.starts_with(&*self.process) || !self.shared.ledger.is_shared();
@@ -261,7 +264,11 @@ impl Runtime {
         let name = event.name.as_str();
         // Ids and names have no characters that JSON escapes but for ids, which are encoded.
         let id = serde_json::to_string(&*event.id).map_err(|_| Error::Bug { what: "an event id" })?;
-        let json = format!(r#"{{"id":{id},"name":"{name}","data":{data},"at":{}}}"#, event.at);
+        let space = match &event.space {
+            Some(space) => format!(r#","space":{}"#, serde_json::Value::from(space.as_str())),
+            None => String::new(),
+        };
+        let json = format!(r#"{{"id":{id},"name":"{name}"{space},"data":{data},"at":{}}}"#, event.at);
         self.resolve(&watch.environment, (watch.run, &watch.step), async |runtime, run| {
             let body = runtime.seal_result(run, &watch.step, &json).await?;
             Ok(StepState::Finished(Some(body)))
@@ -281,6 +288,7 @@ impl Runtime {
         };
         Ok(Some(Watch {
             environment: run.environment.clone(),
+            space: run.cause.space.clone(),
             run: run.id,
             step: id.clone(),
             pattern: pattern.clone(),
@@ -301,7 +309,7 @@ impl Runtime {
         &self,
         cell: &mut Cell,
         command: Command,
-        follow: Option<Append>,
+        follow: Vec<Append>,
     ) -> Result<Option<Applied>, Error> {
         let result = self.journal.transition(cell, command, follow).await;
         if let Some(run) = cell.run.as_ref().filter(|_| result.is_err() && cell.is_doubtful) {
@@ -313,7 +321,7 @@ impl Runtime {
 
     /// Applies a command to the run in the cell and follows it up.
     pub(crate) async fn change(&self, cell: &mut Cell, command: Command) -> Result<(), Error> {
-        if let Some(applied) = self.transition(cell, command, None).await? {
+        if let Some(applied) = self.transition(cell, command, Vec::new()).await? {
             self.perform(&applied, cell);
         }
         Ok(())

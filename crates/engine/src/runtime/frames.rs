@@ -1,57 +1,19 @@
-//! What workers say and hear. The server translates these from and to the worker protocol.
+//! What workers say. The server translates these from the worker protocol.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use claviger_core::{
-    EnvironmentName, EventName, FunctionId, Pattern, Revision, SecretName, SecretValue, Timestamp,
-    run::{Retry, RunId, StepId},
+    EnvironmentName, EventName, FunctionId, Pattern, Revision, SecretName, SpaceName, Timestamp,
+    run::{RunId, StepId},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Condition;
 use crate::Error;
 
 /// JSON text, passed on untouched.
 pub type Json = Box<RawValue>;
-
-/// A declared secret.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DeclaredSecret {
-    /// Its name.
-    pub name: SecretName,
-    /// Whether runs wait while it is not set.
-    pub required: bool,
-}
-
-/// A function, as its worker declares it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FunctionSpec {
-    /// Its id.
-    pub id: FunctionId,
-    /// Patterns of the events that start it.
-    pub triggers: Vec<Pattern>,
-    /// The secrets its jobs receive.
-    pub secrets: Vec<DeclaredSecret>,
-    /// How attempts are repeated.
-    pub retry: Retry,
-    /// Runs at the same time, at most; `None` for no limit.
-    pub concurrency: Option<u32>,
-    /// How long one job may take.
-    pub timeout: Option<Duration>,
-}
-
-/// What a worker says when it connects.
-#[derive(Clone, Debug)]
-pub struct Registration {
-    /// The environment it works in.
-    pub environment: EnvironmentName,
-    /// Its functions.
-    pub functions: Vec<FunctionSpec>,
-    /// Jobs it holds at most, 1–1,024.
-    pub credit: u32,
-    /// A label for people.
-    pub worker: String,
-}
 
 /// An error in a function's own words.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,18 +75,18 @@ pub enum Made {
     },
 }
 
-/// A member of an event must equal a value.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Condition {
-    /// Where: member names joined by dots, beginning with `data`.
-    pub path: String,
-    /// What stands there.
-    pub equals: serde_json::Value,
-}
-
 /// A worker's frame about a run.
 #[derive(Debug)]
-pub struct Frame {
+pub enum Frame {
+    /// Outcomes, and perhaps the end of its job.
+    Report(JobReport),
+    /// It asks for a secret by name.
+    Lookup(Lookup),
+}
+
+/// What a worker reports of its job.
+#[derive(Debug)]
+pub struct JobReport {
     /// The run.
     pub run: RunId,
     /// The claim.
@@ -133,6 +95,66 @@ pub struct Frame {
     pub outcomes: Vec<Outcome>,
     /// The end of the job.
     pub ending: Option<FrameEnd>,
+}
+
+/// A worker's question for a secret, while it has a job.
+#[derive(Clone, Debug)]
+pub struct Lookup {
+    /// The run.
+    pub run: RunId,
+    /// The claim.
+    pub fence: Revision,
+    /// Names the question in its answer.
+    pub id: LookupId,
+    /// The secret's name.
+    pub name: SecretName,
+    /// The environment; `None` for the job's.
+    pub environment: Option<EnvironmentName>,
+    /// Where in the environment.
+    pub space: LookupSpace,
+}
+
+/// Where in its environment a secret is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LookupSpace {
+    /// In the job's space, if the environment is the job's, else in the environment itself.
+    OfJob,
+    /// In the environment itself.
+    Environment,
+    /// In this space.
+    Named(SpaceName),
+}
+
+/// Names a look-up within its job: 1–64 visible ASCII characters, chosen by the worker.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LookupId(Arc<str>);
+
+impl LookupId {
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for LookupId {
+    type Err = Error;
+
+    /// # Errors
+    /// [`Error::Invalid`].
+    fn from_str(text: &str) -> Result<LookupId, Error> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        match fits {
+            true => Ok(LookupId(text.into())),
+            false => Err(Error::invalid("the id of a look-up has 1 to 64 visible ASCII characters")),
+        }
+    }
+}
+
+impl fmt::Display for LookupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How a worker ends a job.
@@ -160,134 +182,4 @@ pub enum Retryable {
     After(Duration),
     /// No.
     No,
-}
-
-/// What goes to a worker.
-#[derive(Debug)]
-pub enum Outgoing {
-    /// A job.
-    Job(Box<Job>),
-    /// A frame is stored.
-    Ack(Ack),
-    /// Stop a job.
-    Cancel {
-        /// The run.
-        run: RunId,
-        /// The claim.
-        fence: Revision,
-        /// Why.
-        reason: CancelReason,
-    },
-    /// A frame was refused; nothing of it was stored.
-    Refused {
-        /// The run.
-        run: RunId,
-        /// The claim under which it came.
-        fence: Revision,
-        /// Why.
-        error: Error,
-    },
-    /// The server is going away.
-    Drain,
-}
-
-/// Why a job is to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CancelReason {
-    /// Somebody cancelled the run.
-    Cancelled,
-    /// It took too long.
-    Timeout,
-    /// The claim is no longer this worker's.
-    Lost,
-}
-
-impl CancelReason {
-    /// The word in the protocol.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            CancelReason::Cancelled => "cancelled",
-            CancelReason::Timeout => "timeout",
-            CancelReason::Lost => "lost",
-        }
-    }
-}
-
-/// One attempt handed to a worker.
-#[derive(Debug)]
-pub struct Job {
-    /// The run.
-    pub run: RunId,
-    /// The claim.
-    pub fence: Revision,
-    /// The environment.
-    pub environment: EnvironmentName,
-    /// The function.
-    pub function: FunctionId,
-    /// Which attempt, from 1.
-    pub attempt: u32,
-    /// What started the run.
-    pub event: JobEvent,
-    /// The steps so far, in the order in which they were recorded.
-    pub steps: Vec<JobStep>,
-    /// The declared secrets that are set.
-    pub secrets: Vec<JobSecret>,
-}
-
-/// The event of a job.
-#[derive(Debug)]
-pub struct JobEvent {
-    /// Its id.
-    pub id: Arc<str>,
-    /// Its name.
-    pub name: EventName,
-    /// Its data.
-    pub data: Json,
-    /// When it was stored.
-    pub at: Timestamp,
-}
-
-/// A step of a job.
-#[derive(Debug)]
-pub struct JobStep {
-    /// The step.
-    pub id: StepId,
-    /// How it stands.
-    pub known: Known,
-}
-
-/// How a step stands, as the worker is told.
-#[derive(Debug)]
-pub enum Known {
-    /// Finished; `None` stands for `null`.
-    Result(Option<Json>),
-    /// Failed.
-    Error(FunctionError),
-    /// Announced and still open: the kind's word in the protocol.
-    Open(&'static str),
-}
-
-/// A secret of a job. No content in `Debug`.
-#[derive(Debug)]
-pub struct JobSecret {
-    /// Its name.
-    pub name: SecretName,
-    /// Its version.
-    pub version: u64,
-    /// Its value.
-    pub value: Arc<SecretValue>,
-}
-
-/// What a worker hears about a stored frame.
-#[derive(Debug)]
-pub struct Ack {
-    /// The run.
-    pub run: RunId,
-    /// The claim.
-    pub fence: Revision,
-    /// Whether the job is over.
-    pub ended: bool,
-    /// Kept outcomes that the worker does not know.
-    pub steps: Vec<JobStep>,
 }

@@ -54,7 +54,7 @@ impl Runtime {
     fn invocation(&self, run: &Run, step: &StepId, child: RunId, (function, data): (Arc<Function>, Arc<str>)) -> Start {
         Start {
             id: child,
-            environment: run.environment.clone(),
+            scope: run.scope(),
             function,
             event_id: child.to_string().into(),
             event_name: "system.run.invoked".parse().unwrap_or_else(|_| run.cause.event_name.clone()),

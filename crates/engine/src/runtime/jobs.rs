@@ -1,33 +1,41 @@
 //! Starting runs, and handing them to workers.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use claviger_core::{
-    EnvironmentName, EventName, FunctionId, Redactor, Revision, Timestamp,
-    run::{Cause, Command, End, Entry, Failure, NewClaim, Phase, Release, Run, RunId, StepId, StepState},
+    EventName, FunctionId, Redactor, Revision, Scope, Timestamp,
+    run::{Cause, Command, End, Entry, NewClaim, Phase, Release, Run, RunId, StepId},
 };
 use claviger_crypto::derive_id;
 use claviger_store::Append;
-use tokio::time::Instant;
 
 use super::{
-    Function, FunctionError, FunctionSpec, Job, JobEvent, JobSecret, JobStep, Json, Known, Outgoing, Runtime,
+    Function, FunctionSpec, Outgoing, Runtime,
     bodies::{Bodies, Part},
-    frames::CancelReason,
-    journal::{Applied, Cell, HeldJob},
+    journal::Cell,
     limits,
+    outgoing::CancelReason,
     pool::{Slot, Topic},
+    timers::Look,
 };
 use crate::{
     Error,
-    vault::{Delivered, Prepared, Request, Vault},
+    vault::{Prepared, Request, Vault},
 };
+
+/// The pause before a run is offered again that no free worker may have: as long as it has waited, within these. Workers of
+/// this process that become free hear of it at once.
+const UNSUITED: Duration = Duration::from_secs(2);
+const UNSUITED_AT_MOST: Duration = Duration::from_secs(60);
+/// The longest such pause where other servers, which may have workers for it, hear only of offers.
+const UNSUITED_AT_MOST_SHARED: Duration = Duration::from_secs(10);
 
 /// What starts a run.
 #[derive(Clone)]
 pub(crate) struct Start {
     pub(crate) id: RunId,
-    pub(crate) environment: EnvironmentName,
+    /// Where it happened: the run works there too.
+    pub(crate) scope: Scope,
     pub(crate) function: Arc<Function>,
     pub(crate) event_id: Arc<str>,
     pub(crate) event_name: EventName,
@@ -36,9 +44,14 @@ pub(crate) struct Start {
     pub(crate) parent: Option<(RunId, StepId)>,
 }
 
-/// The id of the run that an event starts of a function.
-pub(crate) fn run_of(environment: &EnvironmentName, function: &FunctionId, event_id: &str) -> RunId {
-    RunId(derive_id(&[b"run", environment.as_str().as_bytes(), function.as_str().as_bytes(), event_id.as_bytes()]))
+/// The id of the run that an event of a scope starts of a function.
+pub(crate) fn run_of(scope: &Scope, function: &FunctionId, event_id: &str) -> RunId {
+    let (environment, function, event) =
+        (scope.environment.as_str().as_bytes(), function.as_str().as_bytes(), event_id.as_bytes());
+    RunId(match &scope.space {
+        None => derive_id(&[b"run", environment, function, event]),
+        Some(space) => derive_id(&[b"run", environment, function, event, space.as_str().as_bytes()]),
+    })
 }
 
 /// The id of what a step makes: a run or an event.
@@ -47,17 +60,20 @@ pub(crate) fn made_by(run: RunId, step: &StepId) -> [u8; 16] {
 }
 
 /// A claim about to be made, with the secrets that go with it.
-struct Offer {
-    slot: Slot,
-    spec: Arc<FunctionSpec>,
-    prepared: Prepared,
+pub(crate) struct Offer {
+    pub(crate) slot: Slot,
+    pub(crate) spec: Arc<FunctionSpec>,
+    pub(crate) prepared: Prepared,
     /// The record of the delivery; none when there is nothing to deliver.
-    audit: Option<Append>,
+    audit: Vec<Append>,
 }
 
 impl Offer {
     fn new(vault: &Vault, (slot, spec): (Slot, Arc<FunctionSpec>), prepared: Prepared) -> Offer {
-        let audit = (!prepared.delivered().is_empty()).then(|| vault.delivery_audit(&prepared));
+        let audit = match prepared.delivered().is_empty() {
+            true => Vec::new(),
+            false => vec![vault.delivery_audit(&prepared)],
+        };
         Offer { slot, spec, prepared, audit }
     }
 }
@@ -65,7 +81,7 @@ impl Offer {
 impl Runtime {
     /// Creates the run, once, and hands it to a worker at once if one is free.
     pub(crate) async fn start(&self, start: Start) -> Result<(), Error> {
-        let topic = Topic { environment: start.environment.clone(), function: start.function.spec.id.clone() };
+        let topic = Topic { environment: start.scope.environment.clone(), function: start.function.spec.id.clone() };
         let id = start.id;
         let cell = self.journal.cell(id);
         if self.start_in(&mut *cell.lock().await, &topic, start).await? {
@@ -80,9 +96,10 @@ impl Runtime {
         if cell.run.is_some() {
             return Ok(false);
         }
-        let offer = match self.pool.acquire_if_first(topic, start.function.spec.concurrency) {
+        let limit = start.function.spec.concurrency;
+        let offer = match self.pool.acquire_if_first(topic, limit, start.scope.space.as_ref()) {
             // Whatever hinders this worker, the run exists; it is offered again.
-            Some(slot) => self.offer(slot, topic, start.id).await.unwrap_or_else(|error| {
+            Some(slot) => self.offer(slot, &start.scope, start.id).await.unwrap_or_else(|error| {
                 tracing::warn!(code = error.code(), run = %start.id, "a run could not be handed over: {error}");
                 None
             }),
@@ -90,7 +107,7 @@ impl Runtime {
         };
         let (id, data) = (start.id, start.data.clone());
         let entry = self.created(start, offer.as_ref())?;
-        let follow = offer.as_ref().and_then(|offer| offer.audit.clone());
+        let follow = offer.as_ref().map(|offer| offer.audit.clone()).unwrap_or_default();
         let Some(applied) = self.journal.create(cell, id, entry, follow).await? else { return Ok(false) };
         match offer {
             Some(offer) => self.hand_over(cell, offer, applied, Some(data)).await?,
@@ -100,13 +117,13 @@ impl Runtime {
     }
 
     fn created(&self, start: Start, offer: Option<&Offer>) -> Result<Entry, Error> {
-        let bodies = Bodies::new(&self.shared.keyring, &start.environment, start.id);
+        let bodies = Bodies::new(&self.shared.keyring, &start.scope.environment, start.id);
         let input = bodies.seal(Part::Input, &start.data, &Redactor::default())?;
-        let Start { environment, function, event_id, event_name, at, parent, .. } = start;
+        let Start { scope: Scope { environment, space }, function, event_id, event_name, at, parent, .. } = start;
         Ok(Entry::Created {
             environment,
             function: function.spec.id.clone(),
-            cause: Cause { event_id, event_name, at, input, parent },
+            cause: Cause { event_id, event_name, space, at, input, parent },
             retry: function.spec.retry,
             claim: offer.map(|offer| self.claim(offer)),
         })
@@ -126,18 +143,22 @@ impl Runtime {
     }
 
     /// Resolves the declared secrets for a slot. `None` when a required one is missing.
-    async fn offer(&self, slot: Slot, topic: &Topic, run: RunId) -> Result<Option<Offer>, Error> {
+    async fn offer(&self, slot: Slot, scope: &Scope, run: RunId) -> Result<Option<Offer>, Error> {
         let Some(spec) = slot.spec().cloned() else { return Ok(None) };
-        let prepared = self.prepare(&slot, topic, &spec, run).await?;
+        let prepared = self.prepare((&slot, &spec), scope, run).await?;
         if !prepared.missing_required().is_empty() {
             return Ok(None);
         }
         Ok(Some(Offer::new(&self.vault, (slot, spec), prepared)))
     }
 
-    async fn prepare(&self, slot: &Slot, topic: &Topic, spec: &FunctionSpec, run: RunId) -> Result<Prepared, Error> {
-        let request =
-            Request { environment: &topic.environment, function: &topic.function, run, declared: &spec.secrets };
+    async fn prepare(
+        &self,
+        (slot, spec): (&Slot, &FunctionSpec),
+        scope: &Scope,
+        run: RunId,
+    ) -> Result<Prepared, Error> {
+        let request = Request { scope, function: slot.function(), run, declared: &spec.secrets };
         self.vault.prepare(&slot.session.caller, request).await
     }
 
@@ -153,13 +174,18 @@ impl Runtime {
         }
         let now = self.shared.now();
         // A claim that stands is given up before another is made, so that the loss counts.
-        let is_ready = cell.run.as_ref().is_some_and(|run| run.is_ready(now) && run.claim.is_none());
-        let Some(spec) = slot.spec().cloned().filter(|_| is_ready) else {
+        let Some(scope) = cell.run.as_ref().filter(|run| run.is_ready(now) && run.claim.is_none()).map(Run::scope)
+        else {
             // Whoever offered it may have a clock that is ahead of ours.
             self.look_when_due(cell);
             return Ok(());
         };
-        let prepared = self.prepare(&slot, topic, &spec, id).await?;
+        let Some(slot) = self.pool.exchange(slot, self.limit_of(topic), scope.space.as_ref()) else {
+            self.set_aside(cell, topic);
+            return Ok(());
+        };
+        let Some(spec) = slot.spec().cloned() else { return Ok(()) };
+        let prepared = self.prepare((&slot, &spec), &scope, id).await?;
         if !prepared.missing_required().is_empty() {
             let missing = prepared.missing_required().to_vec();
             return self.change(cell, Command::Block { missing }).await;
@@ -174,93 +200,15 @@ impl Runtime {
         }
     }
 
-    /// Sends the job, now that the claim and the audit of the delivery are durable. If the audit is not, nothing leaves.
-    async fn hand_over(
-        &self,
-        cell: &mut Cell,
-        offer: Offer,
-        applied: Applied,
-        data: Option<Arc<str>>,
-    ) -> Result<(), Error> {
-        let fence = applied.revision;
-        let session = offer.slot.session.clone();
-        let delivered = match applied.followed {
-            Some(Ok(audited_at)) => self.vault.open(offer.prepared, Some(audited_at)),
-            Some(Err(error)) => Err(error),
-            None => self.vault.open(offer.prepared, None),
-        };
-        let Some(run) = cell.run.clone() else { return Ok(()) };
-        let job = match delivered {
-            Ok(delivered) => self.job(&run, fence, delivered, data).await,
-            Err(error) => Err(error),
-        };
-        match job {
-            Ok((job, redactor, live)) => {
-                let deadline = offer.spec.timeout.map(|timeout| {
-                    let job = (run.environment.clone(), run.id, fence);
-                    self.end_job_after(timeout, job)
-                });
-                let (slot, id, renewed_at) = (offer.slot, run.id, Instant::now());
-                cell.job =
-                    Some(HeldJob { run: id, fence, renewed_at, slot, redactor, _live: live, _deadline: deadline });
-                self.follow_up(applied.before.as_ref(), &run);
-                // A connection that ends later gives back what it holds.
-                let is_sent = session.holds(id) && session.outbox.send(Outgoing::Job(Box::new(job))).is_ok();
-                if is_sent { Ok(()) } else { self.give_back(cell, fence, Release::Lost).await }
-            }
-            Err(error) => {
-                tracing::warn!(code = error.code(), run = %run.id, "nothing was delivered: {error}");
-                self.give_back(cell, fence, Release::Undelivered).await
-            }
-        }
-    }
-
-    async fn job(
-        &self,
-        run: &Run,
-        fence: Revision,
-        delivered: Delivered,
-        data: Option<Arc<str>>,
-    ) -> Result<(Job, Redactor, crate::LiveHold), Error> {
-        let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
-        let data = match data {
-            Some(data) => Json::from(
-                serde_json::value::RawValue::from_string(data.to_string())
-                    .map_err(|_| Error::Bug { what: "event data that is not JSON" })?,
-            ),
-            None => bodies.open(Part::Input, &run.cause.input)?,
-        };
-        let Delivered { values, redactor, hold } = delivered;
-        let redactor = self.redactor_for(run, redactor).await;
-        let event =
-            JobEvent { id: run.cause.event_id.clone(), name: run.cause.event_name.clone(), data, at: run.cause.at };
-        let job = Job {
-            run: run.id,
-            fence,
-            environment: run.environment.clone(),
-            function: run.function.clone(),
-            attempt: run.attempt(),
-            event,
-            steps: known_steps(&bodies, run)?,
-            secrets: values.into_iter().map(|(name, version, value)| JobSecret { name, version, value }).collect(),
-        };
-        Ok((job, redactor, hold))
-    }
-
-    /// Masks what is delivered now, what was delivered to the run before, and what is in use anywhere.
-    pub(crate) async fn redactor_for(&self, run: &Run, current: Redactor) -> Redactor {
-        let mut versions: Vec<_> =
-            run.deliveries.iter().flat_map(|delivery| delivery.secrets.iter().cloned()).collect();
-        versions.sort();
-        versions.dedup();
-        let present = run.deliveries.last().map_or(0, |delivery| delivery.secrets.len());
-        let own = if versions.len() <= present && !current.is_empty() {
-            current
-        } else {
-            self.vault.reopen(&run.environment, &versions).await
-        };
-        // Events, inputs and results carry values of other runs into this one.
-        Redactor::of_all([&own, &self.shared.live.redactor()])
+    /// Has a run wait for which the workers that are free are not: until others are, or for some time.
+    fn set_aside(&self, cell: &Cell, topic: &Topic) {
+        let Some(run) = &cell.run else { return };
+        let at_most = if self.shared.ledger.is_shared() { UNSUITED_AT_MOST_SHARED } else { UNSUITED_AT_MOST };
+        let now = self.shared.now();
+        let ready_at = run.due_at().or(run.started_at).unwrap_or(run.created_at);
+        let pause = now.since(ready_at).clamp(UNSUITED, at_most);
+        self.timers.look_at(now.plus(pause), topic.environment.clone(), run.id, Look::Due);
+        self.pool.set_aside(topic, run.cause.space.as_ref(), run.id);
     }
 
     /// Gives a claim up. If the store cannot take that, it is tried again later.
@@ -288,39 +236,4 @@ impl Runtime {
             self.stop_job(cell, if is_cancelled { CancelReason::Cancelled } else { CancelReason::Lost });
         }
     }
-}
-
-fn known_steps(bodies: &Bodies<'_>, run: &Run) -> Result<Vec<JobStep>, Error> {
-    let mut steps: Vec<_> = run.steps.iter().collect();
-    steps.sort_by_key(|(_, step)| step.order);
-    steps.into_iter().map(|(id, step)| Ok(JobStep { id: id.clone(), known: known(bodies, id, &step.state)? })).collect()
-}
-
-/// How a step stands, opened for a worker.
-pub(crate) fn known(bodies: &Bodies<'_>, id: &StepId, state: &StepState) -> Result<Known, Error> {
-    use claviger_core::run::Open;
-    Ok(match state {
-        StepState::Finished(None) => Known::Result(None),
-        StepState::Finished(Some(body)) => Known::Result(Some(bodies.open(Part::Step(id), body)?)),
-        StepState::Failed(Failure::Error(body)) => {
-            let json = bodies.open(Part::Step(id), body)?;
-            Known::Error(serde_json::from_str(json.get()).unwrap_or_default())
-        }
-        StepState::Failed(failure) => Known::Error(plain_error(failure)),
-        StepState::Open(Open::Sleep { .. }) => Known::Open("sleep"),
-        StepState::Open(Open::Wait { .. }) => Known::Open("waitForEvent"),
-        StepState::Open(Open::Invoke { .. }) => Known::Open("invoke"),
-    })
-}
-
-/// The words for a failure that is not a function's own.
-pub(crate) fn plain_error(failure: &Failure) -> FunctionError {
-    let (name, message) = match failure {
-        Failure::Error(_) => ("Error", "the function failed"),
-        Failure::TimedOut => ("TimedOut", "it took too long"),
-        Failure::Lost => ("WorkerLost", "too many workers in a row were lost while they executed it"),
-        Failure::Cancelled => ("Cancelled", "the invoked run was cancelled"),
-        Failure::NoFunction => ("FunctionNotFound", "there is no such function in this environment"),
-    };
-    FunctionError { name: name.to_owned(), message: message.to_owned(), stack: None }
 }

@@ -10,7 +10,7 @@ use claviger_store::{Append, Expected, Record, Stream, Subject};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{deadline::Deadline, pool::Slot};
+use super::{deadline::Deadline, lookups::LookedUpValues, pool::Slot};
 use crate::{
     Error, LiveHold,
     record::{
@@ -37,10 +37,12 @@ pub(crate) struct HeldJob {
     /// When the claim was made or renewed. Not by the wall clock, which may jump.
     pub(crate) renewed_at: Instant,
     pub(crate) slot: Slot,
-    /// Masks the values that were ever handed to this run.
+    /// Masks the values that were handed to this run before, and with the claim.
     pub(crate) redactor: Redactor,
     /// Keeps them masked in logs.
     pub(crate) _live: LiveHold,
+    /// What it looked up.
+    pub(crate) looked_up: LookedUpValues,
     /// When the job has taken too long.
     pub(crate) _deadline: Option<Deadline>,
 }
@@ -97,8 +99,8 @@ impl Drop for InUse {
 pub(crate) struct Applied {
     pub(crate) before: Option<Run>,
     pub(crate) revision: Revision,
-    /// What became of the append that followed, if one did.
-    pub(crate) followed: Option<Result<Revision, Error>>,
+    /// What became of each append that followed.
+    pub(crate) followed: Vec<Result<Revision, Error>>,
 }
 
 pub(crate) fn subject(environment: &EnvironmentName, run: RunId) -> Subject {
@@ -167,7 +169,7 @@ impl Journal {
         cell: &mut Cell,
         id: RunId,
         entry: Entry,
-        follow: Option<Append>,
+        follow: Vec<Append>,
     ) -> Result<Option<Applied>, Error> {
         let now = self.shared.now();
         match self.append(cell, None, (id, entry, now), follow).await {
@@ -183,7 +185,7 @@ impl Journal {
         &self,
         cell: &mut Cell,
         command: Command,
-        follow: Option<Append>,
+        follow: Vec<Append>,
     ) -> Result<Option<Applied>, Error> {
         loop {
             let run = cell.run.clone().ok_or(Error::RunNotFound)?;
@@ -207,7 +209,7 @@ impl Journal {
         cell: &mut Cell,
         before: Option<Run>,
         (id, entry, now): (RunId, Entry, Timestamp),
-        follow: Option<Append>,
+        follow: Vec<Append>,
     ) -> Result<Applied, Error> {
         let bug = Error::Bug { what: "an entry that cannot follow the run's state" };
         let expected = before.as_ref().map_or(Expected::Absent, |run| Expected::At(run.last));
@@ -216,14 +218,14 @@ impl Journal {
         let place = subject(&preview.environment, id);
         let stored = StoredEntry { at: now.0, entry: (&entry).into(), summary: summary(&preview) };
         let mut batch = vec![self.shared.sign(Stream::Runs, place, &stored, expected)];
-        batch.extend(follow.map(Append::following));
+        batch.extend(follow.into_iter().map(Append::following));
         // Until there is an answer, and if it is an error: the ledger knows.
         cell.is_doubtful = true;
         let mut results = self.shared.ledger.append(batch).await.into_iter();
         let revision = results.next().ok_or(Error::Bug { what: "the ledger answered fewer results" })??;
         cell.run = Run::fold(before.clone(), id, &entry, revision, now);
         cell.is_doubtful = false;
-        Ok(Applied { before, revision, followed: results.next().map(|result| result.map_err(Error::from)) })
+        Ok(Applied { before, revision, followed: results.map(|result| result.map_err(Error::from)).collect() })
     }
 }
 
@@ -243,6 +245,7 @@ fn summary(run: &Run) -> Summary {
         attempt: run.attempt(),
         event_id: run.cause.event_id.clone(),
         event_name: run.cause.event_name.as_str().into(),
+        space: run.cause.space.as_ref().map(|space| space.as_str().into()),
         created_at: run.created_at.0,
         started_at: run.started_at.map(|at| at.0),
         ended_at: run.ended_at.map(|at| at.0),

@@ -14,6 +14,14 @@ pub(crate) const MAX_FUNCTIONS: usize = 1_000;
 pub(crate) const MAX_SECRETS: usize = 100;
 /// Triggers of one function.
 pub(crate) const MAX_TRIGGERS: usize = 100;
+/// Conditions of one trigger.
+pub(crate) const MAX_CONDITIONS: usize = 32;
+/// Spaces of one function.
+pub(crate) const MAX_SPACES: usize = 1_000;
+/// Look-ups of one job that may be unanswered at the same time.
+pub const MAX_LOOKUPS: usize = 16;
+/// Names that one job may look up, found or not, each counted in every scope in which it is looked for.
+pub(crate) const MAX_NAMES: usize = 1_000;
 /// Jobs one worker may hold.
 pub(crate) const MAX_CREDIT: u32 = 1_024;
 /// How often a worker is to be heard of.

@@ -4,44 +4,61 @@
 //! it follows events (`dispatch`), starts runs and hands them to workers (`jobs`, `pool`), stores what workers report
 //! (`report`), follows up on new states (`follow`), and keeps a list (`fold`).
 
+mod beginnings;
 mod blocked;
 mod bodies;
+mod condition;
 mod connection;
 mod deadline;
 mod dispatch;
 mod fold;
 mod follow;
 mod frames;
+mod hand_over;
 mod invoke;
 mod jobs;
 mod journal;
 mod limits;
+mod lookers;
+mod lookups;
 mod others;
+mod outgoing;
 mod pool;
 mod pump;
 mod registry;
 mod report;
+mod spec;
 mod timers;
 mod views;
 mod waits;
 
 use std::{sync::Arc, time::Duration};
 
-use claviger_core::{EnvironmentName, SecretName, run::RunId};
+use claviger_core::{EnvironmentName, Revision, run::RunId};
+use claviger_store::Stream;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Semaphore, broadcast};
 
+pub(crate) use beginnings::Beginnings;
+pub use condition::Condition;
 pub use connection::Connection;
 pub use frames::{
-    Ack, CancelReason, Condition, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, Job, JobEvent,
-    JobSecret, JobStep, Json, Known, Made, Outcome, Outgoing, Registration, Retryable,
+    Frame, FrameEnd, FunctionError, JobReport, Json, Lookup, LookupId, LookupSpace, Made, Outcome, Retryable,
 };
-pub use limits::{HEARTBEAT_EVERY, LEASE, MAX_BODY_BYTES};
+pub use limits::{HEARTBEAT_EVERY, LEASE, MAX_BODY_BYTES, MAX_LOOKUPS};
+pub use outgoing::{Ack, CancelReason, Job, JobEvent, JobSecret, JobStep, Known, LookedUp, Outgoing};
 pub use registry::Function;
+pub use spec::{DeclaredSecret, FunctionSpec, Registration, Trigger};
 pub use views::{EventRuns, RunDetail, RunFilter, RunSummary, ServedFunction, StepDetail, StepShown};
 
 pub use crate::record::summary::Status;
-use crate::{Error, access::Access, events::Events, shared::Shared, vault::Vault};
+use crate::{
+    Error,
+    access::Access,
+    events::Events,
+    shared::Shared,
+    vault::{ChangedSecret, Vault},
+};
 
 /// How often ended runs are looked through for those that are no longer kept.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
@@ -66,12 +83,15 @@ pub struct Runtime {
     timers: timers::Timers,
     waits: waits::Waits,
     blocked: blocked::Blocked,
+    lookers: lookers::Lookers,
     others: others::Others,
     progress: dispatch::Progress,
     /// Tells of runs that ended.
     ended: broadcast::Sender<RunId>,
     /// Names this process in claims.
     process: Arc<str>,
+    /// How far changes of spaces had come when it opened.
+    opened_at: Revision,
 }
 
 impl Runtime {
@@ -90,10 +110,12 @@ impl Runtime {
             timers: timers::Timers::default(),
             waits: waits::Waits::default(),
             blocked: blocked::Blocked::default(),
+            lookers: lookers::Lookers::default(),
             others: others::Others::default(),
             progress: dispatch::Progress::resume(&shared).await?,
             ended: broadcast::Sender::new(ENDED),
             process: uuid::Uuid::now_v7().simple().to_string().into(),
+            opened_at: shared.ledger.bounds(Stream::Access).await?.last,
             shared,
             access,
             vault,
@@ -202,17 +224,24 @@ impl Runtime {
         }
     }
 
-    /// Lets blocked runs go on when what they miss is set.
-    async fn follow_secrets(self, mut changed: broadcast::Receiver<(EnvironmentName, SecretName)>) {
+    /// Lets blocked runs go on when what they miss is set, and tells jobs of changes of what they looked up.
+    async fn follow_secrets(self, mut changed: broadcast::Receiver<ChangedSecret>) {
         loop {
             let change = tokio::select! {
                 change = changed.recv() => change,
                 () = self.shared.stop.cancelled() => return,
             };
             match change {
-                Ok((environment, name)) => self.secret_set(&environment, &name),
+                Ok(ChangedSecret { scope, name }) => {
+                    self.lookers.tell(&scope, &name);
+                    self.secret_changed(&scope, &name);
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.again("look at blocked runs", |runtime| async move { runtime.recheck_blocked().await });
+                    self.lookers.tell_all();
+                    self.again(
+                        "look at blocked runs",
+                        |runtime| async move { runtime.recheck_blocked(|_| true).await },
+                    );
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -242,7 +271,7 @@ impl Runtime {
                 }
                 for run in &old {
                     let subject = journal::subject(&environment, run.id);
-                    self.shared.ledger.purge(claviger_store::Stream::Runs, &subject).await?;
+                    self.shared.ledger.purge(Stream::Runs, &subject).await?;
                 }
                 self.index.forget(old.into_iter().map(|run| run.key).collect()).await?;
             }

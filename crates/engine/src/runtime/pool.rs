@@ -5,12 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use claviger_core::{Caller, EnvironmentName, FunctionId, run::RunId};
+use claviger_core::{
+    Caller, EnvironmentName, FunctionId, SpaceName,
+    run::{Run, RunId},
+};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc::UnboundedSender};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{FunctionSpec, Outgoing};
+use super::{FunctionSpec, Outgoing, lookups::Questions};
 
 /// A function of an environment: what jobs are counted by.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -27,6 +30,8 @@ pub(crate) struct Session {
     pub(crate) caller: Caller,
     pub(crate) functions: HashMap<FunctionId, Arc<FunctionSpec>>,
     pub(crate) outbox: UnboundedSender<Outgoing>,
+    /// The look-ups it waits for.
+    pub(crate) questions: Questions,
     /// The runs it holds; `None` once its connection has ended.
     held: Mutex<Option<HashSet<RunId>>>,
 }
@@ -39,7 +44,8 @@ impl Session {
         functions: HashMap<FunctionId, Arc<FunctionSpec>>,
         outbox: UnboundedSender<Outgoing>,
     ) -> Session {
-        Session { id, holder, caller, functions, outbox, held: Mutex::new(Some(HashSet::new())) }
+        let (questions, held) = (Questions::default(), Mutex::new(Some(HashSet::new())));
+        Session { id, holder, caller, functions, outbox, questions, held }
     }
 
     /// Notes that it holds a run. False when its connection has ended: nobody would give the run back.
@@ -108,6 +114,8 @@ struct Inner {
     /// Topics with offered runs that found no slot, with the turn in which each is served.
     backlog: HashMap<Topic, u64>,
     turns: u64,
+    /// Runs that were offered and that no free worker may have: those that may are busy, or not here.
+    aside: HashMap<(Topic, Option<SpaceName>), HashSet<RunId>>,
 }
 
 /// The workers of this process. One short lock; nothing waits while holding it.
@@ -131,6 +139,11 @@ impl Slot {
         &self.topic.environment
     }
 
+    /// The function of the job.
+    pub(crate) fn function(&self) -> &FunctionId {
+        &self.topic.function
+    }
+
     /// What the worker declared for the function.
     pub(crate) fn spec(&self) -> Option<&Arc<FunctionSpec>> {
         self.session.functions.get(&self.topic.function)
@@ -146,7 +159,7 @@ impl Drop for Slot {
         if let Some(running) = inner.running.get_mut(&self.topic) {
             *running = running.saturating_sub(1);
         }
-        if !inner.backlog.is_empty() {
+        if !inner.backlog.is_empty() || !inner.aside.is_empty() {
             self.pool.freed.notify_one();
         }
     }
@@ -199,18 +212,41 @@ impl Pool {
         self.inner.lock().serving.get(topic).map_or(0, |served| served.sessions.len())
     }
 
-    /// A slot for a new run, unless others wait before it.
-    pub(crate) fn acquire_if_first(&self, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
+    /// A slot for a new run in a space, unless others wait before it.
+    pub(crate) fn acquire_if_first(
+        &self,
+        topic: &Topic,
+        limit: Option<u32>,
+        space: Option<&SpaceName>,
+    ) -> Option<Slot> {
         let mut inner = self.inner.lock();
-        if inner.backlog.contains_key(topic) { None } else { self.take(&mut inner, topic, limit) }
+        if inner.backlog.contains_key(topic) {
+            return None;
+        }
+        self.take(&mut inner, (topic, limit), |caller| caller.reaches_space(space))
     }
 
-    /// A slot for a run that waits.
+    /// A slot for a run that waits, in whichever space it is.
     pub(crate) fn acquire(&self, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
-        self.take(&mut self.inner.lock(), topic, limit)
+        self.take(&mut self.inner.lock(), (topic, limit), |_| true)
     }
 
-    fn take(&self, inner: &mut Inner, topic: &Topic, limit: Option<u32>) -> Option<Slot> {
+    /// A slot for a run in a space, in exchange for another one: of a worker that is for that space.
+    pub(crate) fn exchange(&self, slot: Slot, limit: Option<u32>, space: Option<&SpaceName>) -> Option<Slot> {
+        if slot.session.caller.reaches_space(space) {
+            return Some(slot);
+        }
+        let topic = slot.topic.clone();
+        drop(slot);
+        self.take(&mut self.inner.lock(), (&topic, limit), |caller| caller.reaches_space(space))
+    }
+
+    fn take(
+        &self,
+        inner: &mut Inner,
+        (topic, limit): (&Topic, Option<u32>),
+        suits: impl Fn(&Caller) -> bool,
+    ) -> Option<Slot> {
         let running = inner.running.get(topic).copied().unwrap_or(0);
         if limit.is_some_and(|limit| running >= limit) {
             return None;
@@ -220,7 +256,7 @@ impl Pool {
         for step in 0..ids.len() {
             let at = (*turn + step) % ids.len();
             let Some(entry) = sessions.get_mut(&ids[at]) else { continue };
-            if entry.credit > 0 && !entry.is_draining {
+            if entry.credit > 0 && !entry.is_draining && suits(&entry.session.caller) {
                 entry.credit -= 1;
                 *turn = at + 1;
                 let session = entry.session.clone();
@@ -229,6 +265,47 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Notes that a run waits for a worker that is for its space. Whoever looks at the run takes it back.
+    pub(crate) fn set_aside(&self, topic: &Topic, space: Option<&SpaceName>, run: RunId) {
+        self.inner.lock().aside.entry((topic.clone(), space.cloned())).or_default().insert(run);
+        // One may have become free meanwhile.
+        self.freed.notify_one();
+    }
+
+    /// Forgets that a run was set aside.
+    pub(crate) fn take_back(&self, run: &Run) {
+        let mut inner = self.inner.lock();
+        if inner.aside.is_empty() {
+            return;
+        }
+        let topic = Topic { environment: run.environment.clone(), function: run.function.clone() };
+        let key = (topic, run.cause.space.clone());
+        let Some(runs) = inner.aside.get_mut(&key) else { return };
+        runs.remove(&run.id);
+        if runs.is_empty() {
+            inner.aside.remove(&key);
+        }
+    }
+
+    /// Runs that were set aside, taken back, with a slot for each: of a worker that is for its space.
+    pub(crate) fn suited(&self, limit: impl Fn(&Topic) -> Option<u32>) -> Vec<(Topic, RunId, Slot)> {
+        let mut inner = self.inner.lock();
+        let mut aside = std::mem::take(&mut inner.aside);
+        let mut suited = Vec::new();
+        aside.retain(|(topic, space), runs| {
+            let limit = limit(topic);
+            while let Some(run) = runs.iter().next().copied() {
+                let suits = |caller: &Caller| caller.reaches_space(space.as_ref());
+                let Some(slot) = self.take(&mut inner, (topic, limit), suits) else { return true };
+                runs.remove(&run);
+                suited.push((topic.clone(), run, slot));
+            }
+            false
+        });
+        inner.aside = aside;
+        suited
     }
 
     /// Notes that runs of the topic wait, behind those that wait already, and wakes the pump.

@@ -70,6 +70,9 @@ impl Runtime {
             }
             let mut is_moving = true;
             while is_moving && !self.shared.stop.is_cancelled() {
+                for (topic, id, slot) in self.pool.suited(|topic| self.limit_of(topic)) {
+                    self.spawn_claim(topic, id, slot);
+                }
                 let topics = self.pool.waiting();
                 let runtime = &self;
                 let pump = |topic: Topic| async move { runtime.pump_topic(&topic).await };
@@ -108,9 +111,14 @@ impl Runtime {
 
     /// Free slots of a function: one, or several where servers share a queue.
     fn slots(&self, topic: &Topic) -> Vec<Slot> {
-        let limit = self.registry.get(&topic.environment, &topic.function).and_then(|f| f.spec.concurrency);
+        let limit = self.limit_of(topic);
         let most = if self.shared.ledger.is_shared() { TAKEN_AT_ONCE } else { 1 };
         std::iter::from_fn(|| self.pool.acquire(topic, limit)).take(most).collect()
+    }
+
+    /// Jobs of a function at the same time, at most, as declared last.
+    pub(crate) fn limit_of(&self, topic: &Topic) -> Option<u32> {
+        self.registry.get(&topic.environment, &topic.function).and_then(|function| function.spec.concurrency)
     }
 
     async fn hand_to(&self, topic: &Topic, hint: Hint, slot: Slot) {
@@ -118,8 +126,13 @@ impl Runtime {
             // It will be handed out again, which does no harm.
             tracing::warn!(%error, "a hint could not be removed");
         }
-        let Ok(id) = hint.id.parse::<RunId>() else { return };
-        let (runtime, topic) = (self.clone(), topic.clone());
+        if let Ok(id) = hint.id.parse::<RunId>() {
+            self.spawn_claim(topic.clone(), id, slot);
+        }
+    }
+
+    fn spawn_claim(&self, topic: Topic, id: RunId, slot: Slot) {
+        let runtime = self.clone();
         self.shared.tasks.spawn(async move {
             if let Err(error) = runtime.claim_waiting(&topic, id, slot).await {
                 tracing::warn!(code = error.code(), run = %id, "a run could not be claimed: {error}");

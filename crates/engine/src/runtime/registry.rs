@@ -6,15 +6,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use claviger_core::{Caller, EnvironmentName, EventPosition, FunctionId, Pattern, Revision, Timestamp, subject_token};
+use claviger_core::{Caller, EnvironmentName, EventPosition, FunctionId, Revision, Timestamp, subject_token};
 use claviger_crypto::sha256;
 use claviger_store::{Expected, Filter, Record, Stream, Subject};
 use futures_util::StreamExt;
 
-use super::FunctionSpec;
+use super::{FunctionSpec, beginnings::Beginnings, condition::Candidate};
 use crate::{
     Error,
-    events::Event,
     record::{function::StoredFunction, order},
     shared::Shared,
 };
@@ -28,22 +27,32 @@ pub struct Function {
     pub spec: FunctionSpec,
     /// When it was last registered with a change.
     pub updated_at: Timestamp,
-    /// How far events had come when each of its triggers was registered: those start nothing.
-    pub after: Vec<EventPosition>,
+    /// From where events count.
+    beginnings: Beginnings,
     /// The revision of that registration.
     pub revision: Revision,
 }
 
 impl Function {
-    fn after_of(&self, trigger: &Pattern) -> Option<EventPosition> {
-        let at = self.spec.triggers.iter().position(|known| known == trigger)?;
-        self.after.get(at).copied()
+    fn is_started_by(&self, candidate: &Candidate<'_>) -> bool {
+        let event = candidate.event;
+        self.spec.covers(event.space.as_ref())
+            && event.is_after(&self.beginnings.in_space(event.space.as_ref()))
+            && self.spec.triggers.iter().zip(&self.beginnings.triggers).any(|(trigger, after)| {
+                trigger.event.matches(event.name.as_str())
+                    && event.is_after(after)
+                    && candidate.meets(&trigger.conditions)
+            })
     }
+}
 
-    fn is_started_by(&self, event: &Event) -> bool {
-        let mut triggers = self.spec.triggers.iter().zip(&self.after);
-        triggers.any(|(trigger, after)| trigger.matches(event.name.as_str()) && event.is_after(after))
-    }
+/// What came of a registration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Registered {
+    /// It stands.
+    Done,
+    /// The function is declared for spaces outside the caller's, and so not the caller's to change.
+    Foreign,
 }
 
 type Known = HashMap<EnvironmentName, BTreeMap<FunctionId, Arc<Function>>>;
@@ -105,7 +114,7 @@ impl Registry {
             environment,
             spec,
             updated_at: Timestamp(stored.at),
-            after: stored.after(),
+            beginnings: stored.beginnings().ok_or_else(corrupt)?,
             revision: record.revision,
         });
         self.known.rcu(|known| {
@@ -120,37 +129,49 @@ impl Registry {
         Ok(())
     }
 
-    /// Stores a declaration, unless it is the present one already.
+    /// Stores a declaration, unless it is the present one already, or the present one is not the caller's to replace.
     pub(crate) async fn register(
         &self,
         caller: &Caller,
         environment: &EnvironmentName,
         spec: &FunctionSpec,
-    ) -> Result<(), Error> {
+    ) -> Result<Registered, Error> {
         let subject = Subject::new(&["function", environment.as_str(), &subject_token(spec.id.as_str(), sha256)]);
         loop {
             let present = self.get(environment, &spec.id);
-            if present.as_ref().is_some_and(|function| function.spec == *spec) {
-                return Ok(());
+            if let Some(present) = &present {
+                if !present.spec.is_within_reach_of(caller) {
+                    return Ok(Registered::Foreign);
+                }
+                if present.spec == *spec {
+                    return Ok(Registered::Done);
+                }
             }
             let expected = present.as_ref().map_or(Expected::Absent, |function| Expected::At(function.revision));
             let now = self.shared.now();
-            // A trigger that stays keeps its place: an event may be on its way.
-            let known = |trigger| present.as_ref().and_then(|function| function.after_of(trigger));
-            let end = match spec.triggers.iter().all(|trigger| known(trigger).is_some()) {
-                true => EventPosition::default(),
-                false => self.end_of_events().await?,
-            };
-            let after = spec.triggers.iter().map(|trigger| known(trigger).unwrap_or(end)).collect();
-            let stored = StoredFunction::new(spec, caller.id.clone(), now, after);
+            let beginnings = self.beginnings(present.as_deref(), spec).await?;
+            let stored = StoredFunction::new(spec, caller.id.clone(), now, &beginnings);
             let append = self.shared.sign(Stream::Functions, subject.clone(), &stored, expected);
             let bytes: Arc<[u8]> = append.bytes.clone().into();
             match self.shared.append(append).await {
-                Ok(revision) => return self.fold(&Record { subject, revision, stored_at: now, bytes }),
+                Ok(revision) => {
+                    self.fold(&Record { subject, revision, stored_at: now, bytes })?;
+                    return Ok(Registered::Done);
+                }
                 Err(Error::Store(claviger_store::Error::Conflict { .. })) => self.read(&subject).await?,
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// From where events count for a declaration. What was declared before keeps its place: an event may be on its way.
+    async fn beginnings(&self, present: Option<&Function>, spec: &FunctionSpec) -> Result<Beginnings, Error> {
+        let present = present.map(|function| (&function.spec, &function.beginnings));
+        let end = match Beginnings::are_due(present, spec) {
+            true => self.end_of_events().await?,
+            false => EventPosition::default(),
+        };
+        Ok(Beginnings::new(present, spec, end))
     }
 
     /// How far events have come, whichever server stored them.
@@ -181,9 +202,9 @@ impl Registry {
     }
 
     /// The functions that an event starts.
-    pub(crate) fn triggered(&self, event: &Event) -> Vec<Arc<Function>> {
+    pub(crate) fn triggered(&self, candidate: &Candidate<'_>) -> Vec<Arc<Function>> {
         let known = self.known.load();
-        let Some(functions) = known.get(&event.environment) else { return Vec::new() };
-        functions.values().filter(|function| function.is_started_by(event)).cloned().collect()
+        let Some(functions) = known.get(&candidate.event.environment) else { return Vec::new() };
+        functions.values().filter(|function| function.is_started_by(candidate)).cloned().collect()
     }
 }

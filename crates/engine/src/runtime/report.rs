@@ -3,11 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
-    Ack, Frame, FrameEnd, FunctionError, JobStep, Json, Made, Outcome, Outgoing, Retryable, Runtime,
+    Ack, FrameEnd, FunctionError, JobReport, JobStep, Json, Made, Outcome, Outgoing, Retryable, Runtime,
     bodies::{Bodies, Part, check_size},
-    frames::CancelReason,
-    jobs::{known, made_by},
+    hand_over::known,
+    jobs::made_by,
     journal::{Cell, is_passing},
+    outgoing::CancelReason,
     pool::Session,
 };
 use crate::Error;
@@ -27,7 +28,7 @@ const RETRY_STORE: Duration = Duration::from_millis(250);
 impl Runtime {
     /// Stores a frame and answers it. While the store cannot take it (a full disk), it is tried again
     /// as long as the worker is there: what the worker did is not lost.
-    pub(crate) async fn report(&self, session: Arc<Session>, frame: Frame) {
+    pub(crate) async fn report(&self, session: Arc<Session>, frame: JobReport) {
         let (run, fence) = (frame.run, frame.fence);
         let Some(cell) = self.journal.known_cell(run) else {
             let _ = session.outbox.send(Outgoing::Cancel { run, fence, reason: CancelReason::Lost });
@@ -57,9 +58,9 @@ impl Runtime {
         let _ = session.outbox.send(outgoing);
     }
 
-    async fn store_report(&self, cell: &mut Cell, session: &Session, frame: &Frame) -> Result<Ack, Error> {
+    async fn store_report(&self, cell: &mut Cell, session: &Session, frame: &JobReport) -> Result<Ack, Error> {
         let held = cell.job.as_ref().filter(|_| is_held(cell, session, frame.fence)).ok_or(Error::Lost)?;
-        let (redactor, environment) = (held.redactor.clone(), held.slot.environment().clone());
+        let (redactor, environment) = (held.redactor(), held.slot.environment().clone());
         // Another server may have revoked its key. With every try, since tries may go on for long.
         self.access.confirm(&session.caller).await?;
         // The last try to store may have ended without an answer: the ledger knows.
@@ -76,7 +77,7 @@ impl Runtime {
         let known_before: Vec<bool> = frame.outcomes.iter().map(|o| run.steps.contains_key(&o.id)).collect();
         for report in in_records(frame.fence, outcomes, ending) {
             let is_end = report.ending.is_some();
-            if let Some(applied) = self.transition(cell, Command::Report(report), None).await? {
+            if let Some(applied) = self.transition(cell, Command::Report(report), Vec::new()).await? {
                 if is_end {
                     cell.job = None;
                 }
@@ -89,7 +90,7 @@ impl Runtime {
     }
 
     /// The kept outcomes that the worker does not know: of sent events, and of steps that had one already.
-    fn unknown_to_worker(&self, run: &Run, frame: &Frame, known_before: &[bool]) -> Result<Vec<JobStep>, Error> {
+    fn unknown_to_worker(&self, run: &Run, frame: &JobReport, known_before: &[bool]) -> Result<Vec<JobStep>, Error> {
         let bodies = Bodies::new(&self.shared.keyring, &run.environment, run.id);
         let mut steps = Vec::new();
         for (outcome, was_known) in frame.outcomes.iter().zip(known_before) {
@@ -109,7 +110,7 @@ fn is_held(cell: &Cell, session: &Session, fence: Revision) -> bool {
 }
 
 /// Refuses a frame with too many steps before anything of it is done.
-fn check_steps(run: &Run, frame: &Frame) -> Result<(), Error> {
+fn check_steps(run: &Run, frame: &JobReport) -> Result<(), Error> {
     let reported: BTreeSet<&StepId> = frame.outcomes.iter().map(|outcome| &outcome.id).collect();
     let new = reported.into_iter().filter(|id| !run.steps.contains_key(id)).count();
     if run.steps.len() + new > MAX_STEPS { Err(Refused::TooManySteps.into()) } else { Ok(()) }
@@ -213,7 +214,7 @@ impl Sealing<'_> {
         let id = uuid::Uuid::from_bytes(made_by(self.run.id, &outcome.id)).simple().to_string();
         let text = data.map_or("null", |json| json.get());
         let events = &self.runtime.events;
-        let emitted = events.emit_from_run(&self.run.environment, &id, event, text.as_bytes().to_vec()).await?;
+        let emitted = events.emit_from_run(&self.run.scope(), &id, event, text.as_bytes().to_vec()).await?;
         let result = format!(r#"{{"id":"{id}","revision":{}}}"#, emitted.revision);
         let body = self.bodies().seal(Part::Step(&outcome.id), &result, self.redactor)?;
         Ok(StepState::Finished(Some(body)))

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use claviger_core::{
-    Caller, EnvironmentName, FunctionId, Permission, Revision, SecretName, Timestamp,
+    Caller, EnvironmentName, FunctionId, Permission, Revision, Scope, SecretName, SpaceName, Timestamp,
     run::{Command, Delivery, End, Failure, Open, Phase, Run, RunId, StepKind, StepState},
 };
 use tokio::sync::broadcast;
@@ -12,9 +12,10 @@ use super::{
     Function, FunctionError, Json, Runtime,
     bodies::{Bodies, Part},
     fold::Listed,
-    frames::CancelReason,
-    jobs::{plain_error, run_of},
+    hand_over::plain_error,
+    jobs::run_of,
     journal::Cell,
+    outgoing::CancelReason,
     pool::Topic,
 };
 use crate::{Error, Page, page, record::summary::Status};
@@ -39,6 +40,8 @@ pub struct RunSummary {
     pub event_id: String,
     /// The event's name.
     pub event_name: String,
+    /// The space it works in; `None` for the environment itself.
+    pub space: Option<SpaceName>,
     /// When it was created.
     pub created_at: Timestamp,
     /// When a worker first took it.
@@ -219,24 +222,25 @@ impl Runtime {
         cancelled.await.map_err(|_| Error::Bug { what: "a run could not be cancelled" })?
     }
 
-    /// The runs that an event started. Waits until all have ended, at most so long.
+    /// The runs that an event of an environment or space started. Waits until all have ended, at most so long.
     ///
     /// # Errors
     /// [`Error::Denied`].
     pub async fn event_runs(
         &self,
         caller: &Caller,
-        environment: &EnvironmentName,
+        scope: &Scope,
         (event_id, revision): (&str, Revision),
         patience: Duration,
     ) -> Result<EventRuns, Error> {
+        let environment = &scope.environment;
         self.access.authorize(caller, Permission::RunList, environment).await?;
         let deadline = tokio::time::Instant::now() + patience;
         let (mut ended, mut dispatched) = (self.ended.subscribe(), self.progress.events.subscribe());
         let wait = tokio::time::timeout_at(deadline, dispatched.wait_for(|reached| *reached >= revision));
         let is_dispatched = matches!(self.shared.stop.run_until_cancelled(wait).await, Some(Ok(Ok(_))));
         // From here on there is none to come.
-        let ids = self.ids_of(environment, event_id);
+        let ids = self.ids_of(scope, event_id);
         if is_dispatched && ids.iter().any(|id| self.journal.known_cell(*id).is_some()) {
             // Something is happening to it right now: read it once, when it is over.
             let news = tokio::time::timeout_at(deadline, self.news_of(&ids, &mut ended));
@@ -272,9 +276,9 @@ impl Runtime {
     }
 
     /// The runs that an event may have started, one of each function.
-    fn ids_of(&self, environment: &EnvironmentName, event_id: &str) -> Vec<RunId> {
-        let functions = self.registry.list(environment);
-        functions.iter().map(|function| run_of(environment, &function.spec.id, event_id)).collect()
+    fn ids_of(&self, scope: &Scope, event_id: &str) -> Vec<RunId> {
+        let functions = self.registry.list(&scope.environment);
+        functions.iter().map(|function| run_of(scope, &function.spec.id, event_id)).collect()
     }
 
     async fn started_by(&self, environment: &EnvironmentName, ids: &[RunId]) -> Result<Vec<Run>, Error> {
@@ -356,6 +360,7 @@ fn info_of(run: &Run) -> RunSummary {
         attempt: run.attempt(),
         event_id: run.cause.event_id.to_string(),
         event_name: run.cause.event_name.to_string(),
+        space: run.cause.space.clone(),
         created_at: run.created_at,
         started_at: run.started_at,
         ended_at: run.ended_at,
@@ -374,6 +379,7 @@ fn info(environment: &EnvironmentName, listed: Listed) -> RunSummary {
         attempt: summary.attempt,
         event_id: summary.event_id.to_string(),
         event_name: summary.event_name.to_string(),
+        space: summary.space.as_deref().and_then(|space| space.parse().ok()),
         created_at: Timestamp(summary.created_at),
         started_at: summary.started_at.map(Timestamp),
         ended_at: summary.ended_at.map(Timestamp),

@@ -6,20 +6,19 @@
 //! only, the first that fits.
 
 use std::{
-    cell::OnceCell,
     collections::{HashMap, HashSet},
     sync::Arc,
 };
 
 use claviger_core::{
-    EnvironmentName, EventPosition, Pattern, Revision,
+    EnvironmentName, EventPosition, Pattern, Revision, SpaceName,
     run::{Run, RunId, StepId, StepState},
 };
 use claviger_store::Stream;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use super::{Condition, Runtime};
+use super::{Condition, Runtime, condition::Candidate};
 use crate::{
     Error,
     events::{Event, Events, Positions, revision_in},
@@ -29,6 +28,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Watch {
     pub(crate) environment: EnvironmentName,
+    /// The run's space: then only events of it are waited for.
+    pub(crate) space: Option<SpaceName>,
     pub(crate) run: RunId,
     pub(crate) step: StepId,
     pub(crate) pattern: Pattern,
@@ -40,40 +41,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Whether the event, whose data is decoded at most once, is what the step waits for.
-    fn fits(&self, event: &Event, data: &OnceCell<Option<serde_json::Value>>) -> bool {
+    /// Whether the event is what the step waits for.
+    fn fits(&self, candidate: &Candidate<'_>) -> bool {
+        let event = candidate.event;
         event.is_after(&self.after)
             && event.environment == self.environment
+            && (self.space.is_none() || self.space == event.space)
             && self.pattern.matches(event.name.as_str())
-            && self.condition.as_ref().is_none_or(|condition| {
-                let data = data.get_or_init(|| serde_json::from_str(event.data.get()).ok());
-                data.as_ref().is_some_and(|data| condition.holds(data))
-            })
-    }
-}
-
-impl Condition {
-    /// Whether it can hold for any event: its path begins at `data`.
-    pub(crate) fn is_possible(&self) -> bool {
-        self.path.split('.').next() == Some("data")
-    }
-
-    /// Whether it holds for an event's data.
-    fn holds(&self, data: &serde_json::Value) -> bool {
-        let mut segments = self.path.split('.');
-        if segments.next() != Some("data") {
-            return false;
-        }
-        let mut place = data;
-        for segment in segments {
-            let member = match place {
-                serde_json::Value::Array(items) => segment.parse::<usize>().ok().and_then(|at| items.get(at)),
-                _ => place.get(segment),
-            };
-            let Some(member) = member else { return false };
-            place = member;
-        }
-        *place == self.equals
+            && candidate.meets(&self.condition)
     }
 }
 
@@ -139,13 +114,14 @@ impl Set {
     }
 
     /// The watches that an event answers, removed.
-    fn take(&mut self, event: &Event, data: &OnceCell<Option<serde_json::Value>>) -> Vec<Watch> {
+    fn take(&mut self, candidate: &Candidate<'_>) -> Vec<Watch> {
+        let event = candidate.event;
         if self.watches.is_empty() {
             return Vec::new();
         }
         let exact = self.exact.get(&(event.environment.clone(), event.name.as_str().into()));
         let candidates = exact.into_iter().chain(self.open.get(&event.environment)).flatten();
-        let fits = |(run, step): &&Key| self.watches[run][step].fits(event, data);
+        let fits = |(run, step): &&Key| self.watches[run][step].fits(candidate);
         let fitting: Vec<Key> = candidates.filter(fits).cloned().collect();
         fitting.iter().filter_map(|key| self.remove(key)).collect()
     }
@@ -230,11 +206,10 @@ impl Waits {
 
     /// The watches that an event answers. Asked by the dispatcher, in the order of each stream. They are forgotten: the
     /// caller answers them.
-    pub(crate) fn take(&self, event: &Event) -> Vec<Watch> {
-        let data = OnceCell::new();
+    pub(crate) fn take(&self, candidate: &Candidate<'_>) -> Vec<Watch> {
         let mut inner = self.inner.lock();
-        inner.seen.insert(event.stream, event.revision);
-        inner.live.take(event, &data)
+        inner.seen.insert(candidate.event.stream, candidate.event.revision);
+        inner.live.take(candidate)
     }
 
     /// Begins to look for the fresh watches, and those still sought. Answers from where in each stream that may answer one.
@@ -256,7 +231,7 @@ impl Waits {
 
     /// The sought watches that an event of the ledger answers, forgotten as with [`Waits::take`].
     pub(crate) fn take_sought(&self, event: &Event) -> Vec<Watch> {
-        self.inner.lock().sought.take(event, &OnceCell::new())
+        self.inner.lock().sought.take(&Candidate::new(event))
     }
 
     /// Ends the search, if the streams were read as far as the dispatcher has come.

@@ -23,23 +23,24 @@ use crate::{
 };
 
 /// What somebody asks for, checked.
-struct Asked<'a> {
-    scope: &'a Scope,
-    name: &'a SecretName,
-    expected: Option<Revision>,
-    change: Change,
+pub(super) struct Asked<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) name: &'a SecretName,
+    pub(super) expected: Option<Revision>,
+    pub(super) change: Change,
     /// The value of a set.
-    value: Option<SecretValue>,
-    stamp: Stamp,
+    pub(super) value: Option<SecretValue>,
+    pub(super) stamp: Stamp,
 }
 
 impl Vault {
-    /// Adds a version to a secret and makes it active, also if its value is the same as before.
+    /// Adds a version to a secret and makes it active, also if its value is the same as before. In a space that makes an
+    /// override, and lifts a block.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::ValueTooLarge`], [`Error::ValueTooShort`],
-    /// [`Error::ValueIsMask`], [`Error::Invalid`], [`Error::RevisionConflict`], [`Error::Corrupt`], and what the store
-    /// says.
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SpaceNotFound`], [`Error::TimedOut`] when nobody can tell
+    /// within five seconds whether there is the space, [`Error::ValueTooLarge`], [`Error::ValueTooShort`],
+    /// [`Error::ValueIsMask`], [`Error::Invalid`], [`Error::RevisionConflict`], [`Error::Corrupt`], and what the store says.
     pub async fn set(
         &self,
         caller: &Caller,
@@ -47,7 +48,7 @@ impl Vault {
         name: &SecretName,
         set: SetSecret,
     ) -> Result<SetOutcome, Error> {
-        self.access.authorize(caller, Permission::SecretWrite, &scope.environment).await?;
+        self.access.authorize_change_in(caller, Permission::SecretWrite, scope).await?;
         let unmaskable = check_value(&set.value, set.short)? == Maskable::No;
         check_description(set.description.as_deref())?;
         let change = Change::Set { description: set.description, unmaskable };
@@ -58,11 +59,12 @@ impl Vault {
         Ok(SetOutcome { secret, action })
     }
 
-    /// Stops serving a secret. Its versions are kept, and a later set goes on counting.
+    /// Stops serving a secret. Its versions are kept, and a later set goes on counting. In a space the environment's value is
+    /// to be seen again.
     ///
     /// # Errors
-    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SecretNotFound`], [`Error::RevisionConflict`],
-    /// [`Error::Corrupt`], and what the store says.
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SpaceNotFound`], [`Error::SecretNotFound`] also for a name
+    /// that is blocked, [`Error::RevisionConflict`], [`Error::Corrupt`], [`Error::TimedOut`], and what the store says.
     pub async fn delete(
         &self,
         caller: &Caller,
@@ -70,18 +72,61 @@ impl Vault {
         name: &SecretName,
         expected: Option<Revision>,
     ) -> Result<SecretMetadata, Error> {
-        self.access.authorize(caller, Permission::SecretWrite, &scope.environment).await?;
-        let asked = Asked { scope, name, expected, change: Change::Delete, value: None, stamp: self.stamp(caller) };
+        self.change_scope(caller, (scope, name), expected, Change::Delete).await
+    }
+
+    /// Makes a space refuse a name: it sees no value of it, neither its own nor the environment's, until the block is
+    /// lifted or the name is set there. Versions of its own are kept. Nothing changes if it is blocked already.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SpaceNotFound`], [`Error::Invalid`] for a scope that is no
+    /// space, [`Error::RevisionConflict`], [`Error::Corrupt`], [`Error::TimedOut`], and what the store says.
+    pub async fn block(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        name: &SecretName,
+        expected: Option<Revision>,
+    ) -> Result<SecretMetadata, Error> {
+        self.change_scope(caller, (scope, name), expected, Change::Block).await
+    }
+
+    /// Lifts a block: the space inherits the name again.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SpaceNotFound`], [`Error::Invalid`] for a scope that is no
+    /// space or a name that is not blocked there, [`Error::RevisionConflict`], [`Error::Corrupt`], [`Error::TimedOut`], and
+    /// what the store says.
+    pub async fn unblock(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        name: &SecretName,
+        expected: Option<Revision>,
+    ) -> Result<SecretMetadata, Error> {
+        self.change_scope(caller, (scope, name), expected, Change::Unblock).await
+    }
+
+    /// Makes a change without a value.
+    async fn change_scope(
+        &self,
+        caller: &Caller,
+        (scope, name): (&Scope, &SecretName),
+        expected: Option<Revision>,
+        change: Change,
+    ) -> Result<SecretMetadata, Error> {
+        self.access.authorize_change_in(caller, Permission::SecretWrite, scope).await?;
+        let asked = Asked { scope, name, expected, change, value: None, stamp: self.stamp(caller) };
         self.change(asked).await.map(|(secret, _)| secret)
     }
 
-    fn stamp(&self, caller: &Caller) -> Stamp {
+    pub(super) fn stamp(&self, caller: &Caller) -> Stamp {
         Stamp { by: caller.id.clone(), at: self.shared.now() }
     }
 
     /// Tries on what is in memory first. What memory says is no reason to refuse anything: it may be behind what another
     /// server wrote, so a refusal or conflict is settled by the ledger.
-    async fn change(&self, asked: Asked<'_>) -> Result<(SecretMetadata, Action), Error> {
+    pub(super) async fn change(&self, asked: Asked<'_>) -> Result<(SecretMetadata, Action), Error> {
         let subject = subject(asked.scope, asked.name);
         let _turn = self.turns.take(&subject).await;
         if let Some(known) = self.known(&asked, &subject).await?
@@ -93,9 +138,9 @@ impl Vault {
         let mut is_settled = !self.shared.ledger.is_shared();
         loop {
             let current = self.fetch_stored(asked.scope, asked.name).await?;
-            match self.attempt(&asked, &subject, current).await? {
+            match self.attempt(&asked, &subject, current.clone()).await? {
                 Attempt::Done(outcome) => return Ok(outcome),
-                Attempt::Refused(refused) if is_settled => return Err(refused.into()),
+                Attempt::Refused(refused) if is_settled => return refused_with(refused, current),
                 Attempt::Refused(_) => {
                     self.settle().await?;
                     is_settled = true;
@@ -171,10 +216,21 @@ fn decide(asked: &Asked<'_>, current: Option<&Stored>) -> Result<Changed, Refuse
     apply((asked.name, asked.scope), current, asked.change.clone(), &asked.stamp)
 }
 
+/// What a refusal that stands is answered with. To block what is blocked changes nothing, and is no failure.
+fn refused_with(refused: Refused, current: Option<Arc<StoredSecret>>) -> Result<(SecretMetadata, Action), Error> {
+    match current {
+        Some(blocked) if refused == Refused::IsBlocked => Ok((SecretMetadata::from(&*blocked), Action::Blocked)),
+        _ => Err(refused.into()),
+    }
+}
+
 impl From<Refused> for Error {
     fn from(refused: Refused) -> Error {
         match refused {
             Refused::NotSet => Error::SecretNotFound,
+            Refused::NotInSpace => Error::invalid("only a space blocks a name; what an environment has can be deleted"),
+            Refused::IsBlocked => Error::invalid("the name is blocked in this space already"),
+            Refused::NotBlocked => Error::invalid("the name is not blocked in this space"),
             Refused::Conflict { current } => Error::RevisionConflict { current },
         }
     }
@@ -194,7 +250,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    async fn take(&self, subject: &Subject) -> MutexGuard<'_, ()> {
+    pub(super) async fn take(&self, subject: &Subject) -> MutexGuard<'_, ()> {
         let count = self.turns.len() as u64;
         let at = self.hasher.hash_one(subject) % count;
         self.turns[usize::try_from(at).unwrap_or_default()].lock().await

@@ -1,22 +1,18 @@
 //! The runtime plane: values for declared code, each hand-over audited before anything is opened.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use claviger_core::{
-    Caller, EnvironmentName, FunctionId, Mask, Permission, Redactor, Revision, Scope, SecretName, SecretValue, Verdict,
-    resolve, run::RunId,
+    Caller, EnvironmentName, FunctionId, Permission, Scope, SecretName, SpaceName, run::RunId, secret::SecretVersion,
 };
-use claviger_store::{Append, Expected, Filter, Stream};
+use claviger_store::{Append, Expected, Stream};
 
-use super::{
-    Vault,
-    redactors::{Versions, build},
-};
+use super::{Vault, resolve::Found};
 use crate::{
-    Error, LiveHold,
+    Error,
     record::{
         audit::{AuditForm, FactForm, delivery_subject},
-        secret::{StoredSecret, binding, subject},
+        secret::{SecretVersionForm, StoredSecret},
     },
     runtime::DeclaredSecret,
 };
@@ -24,8 +20,8 @@ use crate::{
 /// Which job wants which secrets.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// Where.
-    pub environment: &'a EnvironmentName,
+    /// Where the run is.
+    pub scope: &'a Scope,
     /// The function.
     pub function: &'a FunctionId,
     /// The run.
@@ -34,79 +30,85 @@ pub struct Request<'a> {
     pub declared: &'a [DeclaredSecret],
 }
 
-/// What a job would receive: resolved, nothing opened.
+/// What somebody would receive: resolved, nothing opened.
 #[derive(Debug)]
 pub struct Prepared {
     missing_required: Vec<SecretName>,
-    delivered: Vec<(SecretName, u64)>,
-    environment: EnvironmentName,
-    function: FunctionId,
-    run: RunId,
-    caller: Arc<str>,
+    pub(super) delivered: Vec<SecretVersion>,
     /// One for each of `delivered`.
-    found: Vec<Arc<StoredSecret>>,
+    pub(super) found: Vec<Arc<StoredSecret>>,
+    /// Where the values live.
+    pub(super) environment: EnvironmentName,
+    caller: Arc<str>,
+    recipient: Recipient,
 }
 
-/// The values of a job.
-pub struct Delivered {
-    /// Names, versions and values, in the order of declaration.
-    pub values: Vec<(SecretName, u64, Arc<SecretValue>)>,
-    /// Masks these values.
-    pub redactor: Redactor,
-    /// Keeps these values masked in every log line of this process.
-    pub hold: LiveHold,
-}
-
-impl fmt::Debug for Delivered {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Delivered({} values)", self.values.len())
-    }
+/// Who is to receive values, as the audit says it.
+#[derive(Clone, Debug)]
+pub(super) enum Recipient {
+    /// A job.
+    Job {
+        function: FunctionId,
+        run: RunId,
+        /// Where the run is.
+        home: EnvironmentName,
+    },
+    /// Whoever asked for all at once, in the server's words.
+    Other(String),
 }
 
 impl Prepared {
+    pub(super) fn new(caller: &Caller, environment: &EnvironmentName, recipient: Recipient) -> Prepared {
+        Prepared {
+            missing_required: Vec::new(),
+            delivered: Vec::new(),
+            found: Vec::new(),
+            environment: environment.clone(),
+            caller: caller.id.clone(),
+            recipient,
+        }
+    }
+
+    pub(super) fn add(&mut self, (version, read): Found) {
+        self.delivered.push(version);
+        self.found.push(read);
+    }
+
     /// Required secrets that are not set, or that the caller may not receive.
     #[must_use]
     pub fn missing_required(&self) -> &[SecretName] {
         &self.missing_required
     }
 
-    /// Names and versions of what is there, in the order of declaration.
+    /// Which versions of what is there, in the order of declaration.
     #[must_use]
-    pub fn delivered(&self) -> &[(SecretName, u64)] {
+    pub fn delivered(&self) -> &[SecretVersion] {
         &self.delivered
     }
 }
 
 impl Vault {
-    /// Finds out what a job would receive. Declared secrets outside the caller's bounds count as missing.
+    /// Finds out what a job would receive. Declared secrets outside the caller's bounds count as missing, and so do all in
+    /// a space that does not exist.
     ///
     /// # Errors
-    /// [`Error::Denied`] when the caller receives no values, or does not serve the function;
-    /// [`Error::EnvironmentNotFound`], [`Error::Corrupt`], and what the store says.
+    /// [`Error::Denied`] when the caller receives no values, does not serve the function, or is not for this space;
+    /// [`Error::EnvironmentNotFound`], [`Error::Corrupt`], [`Error::TimedOut`] when nobody can tell within five seconds
+    /// whether the space is still there, and what the store says.
     pub async fn prepare(&self, caller: &Caller, request: Request<'_>) -> Result<Prepared, Error> {
-        let Request { environment, function, run, declared } = request;
-        self.access.authorize(caller, Permission::SecretReceive, environment).await?;
-        if !caller.may_serve(function) {
-            let bound = Some(format!("it may not serve the function `{function}`"));
-            return Err(self.access.refuse(caller, Permission::FunctionServe, Some(environment), bound).await);
+        let Request { scope, function, run, declared } = request;
+        self.authorize_job(caller, scope, function).await?;
+        let recipient = Recipient::Job { function: function.clone(), run, home: scope.environment.clone() };
+        let mut prepared = Prepared::new(caller, &scope.environment, recipient);
+        let chain = self.chain(scope).await?;
+        let mut resolved = Vec::with_capacity(declared.len());
+        for DeclaredSecret { name, .. } in declared {
+            let scopes = if caller.may_receive(name) { &chain[..] } else { &[] };
+            resolved.push(self.resolve(scopes, name).await?);
         }
-        let mut prepared = Prepared {
-            missing_required: Vec::new(),
-            delivered: Vec::with_capacity(declared.len()),
-            environment: environment.clone(),
-            function: function.clone(),
-            run,
-            caller: caller.id.clone(),
-            found: Vec::with_capacity(declared.len()),
-        };
-        let scope = Scope::environment(environment.clone());
-        for DeclaredSecret { name, required } in declared {
-            let found = if caller.may_receive(name) { self.resolve(&scope, name).await? } else { None };
+        for (DeclaredSecret { name, required }, found) in declared.iter().zip(self.found(resolved).await?) {
             match found {
-                Some((version, read)) => {
-                    prepared.delivered.push((name.clone(), version));
-                    prepared.found.push(read);
-                }
+                Some(found) => prepared.add(found),
                 None if *required => prepared.missing_required.push(name.clone()),
                 None => {}
             }
@@ -114,102 +116,43 @@ impl Vault {
         Ok(prepared)
     }
 
+    /// Answers whether the caller may receive values for a job of this function in this scope.
+    pub(super) async fn authorize_job(
+        &self,
+        caller: &Caller,
+        scope: &Scope,
+        function: &FunctionId,
+    ) -> Result<(), Error> {
+        self.access.authorize(caller, Permission::SecretReceive, &scope.environment).await?;
+        let bound = if !caller.may_serve(function) {
+            format!("it may not serve the function `{function}`")
+        } else if !caller.reaches_space(scope.space.as_ref()) {
+            format!("it is not for {}", words(scope.space.as_ref()))
+        } else {
+            return Ok(());
+        };
+        Err(self.access.refuse(caller, Permission::FunctionServe, Some(&scope.environment), Some(bound)).await)
+    }
+
     /// The audit record of a hand-over, to be stored before [`Vault::open`].
     #[must_use]
     pub fn delivery_audit(&self, prepared: &Prepared) -> Append {
-        let secrets = prepared.delivered.iter().map(|(name, version)| (name.to_string(), *version)).collect();
-        let (function, run) = (prepared.function.to_string(), prepared.run.to_string());
-        let entry =
-            AuditForm::new(self.shared.now(), prepared.caller.clone(), FactForm::Delivered { function, run, secrets });
+        let secrets = prepared.delivered.iter().map(SecretVersionForm::new).collect();
+        let fact = match &prepared.recipient {
+            Recipient::Job { function, run, home } => FactForm::Delivered {
+                function: function.to_string(),
+                run: run.to_string(),
+                home: (*home != prepared.environment).then(|| home.to_string()),
+                secrets,
+            },
+            Recipient::Other(what) => FactForm::HandedOver { what: what.clone(), secrets },
+        };
+        let entry = AuditForm::new(self.shared.now(), prepared.caller.clone(), fact);
         self.shared.sign(Stream::Audit, delivery_subject(&prepared.environment), &entry, Expected::Any)
     }
+}
 
-    /// Opens what was prepared. Takes the revision at which [`Vault::delivery_audit`] was stored: without a durable audit
-    /// record there is none, and nothing opens. Where there is nothing to deliver, none is needed.
-    ///
-    /// # Errors
-    /// [`Error::Bug`] for values without an audit record; [`Error::Corrupt`] when a value does not open.
-    pub fn open(&self, prepared: Prepared, audited_at: Option<Revision>) -> Result<Delivered, Error> {
-        if audited_at.is_none() && !prepared.found.is_empty() {
-            return Err(Error::Bug { what: "a delivery without its audit record" });
-        }
-        let mut values = Vec::with_capacity(prepared.found.len());
-        let mut masked = Vec::with_capacity(prepared.found.len());
-        let mut versions =
-            Versions { environment: prepared.environment, secrets: Vec::with_capacity(values.capacity()) };
-        for ((name, version), read) in prepared.delivered.into_iter().zip(prepared.found) {
-            let value = Arc::new(self.open_active(&read)?);
-            masked.push((Mask::new(&name, version), value.clone()));
-            versions.secrets.push((read.stored.secret.scope.space.clone(), name.clone(), version));
-            values.push((name, version, value));
-        }
-        let hold = self.shared.live.hold(&masked);
-        let redactor = self.redactors.of(versions, &hold);
-        if audited_at.is_some() {
-            self.audit.count_delivery();
-        }
-        Ok(Delivered { values, redactor, hold })
-    }
-
-    /// A redactor of versions that a run received earlier. Versions that are no longer kept are left out.
-    pub async fn reopen(&self, environment: &EnvironmentName, versions: &[(SecretName, u64)]) -> Redactor {
-        let scope = Scope::environment(environment.clone());
-        let mut masked = Vec::with_capacity(versions.len());
-        for (name, version) in versions {
-            match self.open_version(&scope, name, *version).await {
-                Ok(Some(value)) => masked.push((Mask::new(name, *version), Arc::new(value))),
-                Ok(None) => {}
-                Err(error) => tracing::warn!(%error, "a value that was delivered earlier cannot be masked any more"),
-            }
-        }
-        build(&masked)
-    }
-
-    /// Whether a name means a value in an environment. For the engine's own use: no caller learns of it.
-    pub(crate) async fn is_set(&self, environment: &EnvironmentName, name: &SecretName) -> Result<bool, Error> {
-        Ok(self.resolve(&Scope::environment(environment.clone()), name).await?.is_some())
-    }
-
-    async fn resolve(&self, from: &Scope, name: &SecretName) -> Result<Option<(u64, Arc<StoredSecret>)>, Error> {
-        let mut asked = Vec::with_capacity(2);
-        for scope in from.chain() {
-            if let Some(read) = self.fetch(&scope, name).await? {
-                asked.push(read);
-            }
-        }
-        let active = |read: &Arc<StoredSecret>| read.stored.secret.active;
-        let in_scope = |scope: &Scope| asked.iter().find(|read| read.stored.secret.scope == *scope);
-        let verdict = |scope: &Scope| in_scope(scope).and_then(active).map_or(Verdict::Missing, Verdict::Value);
-        let found = resolve(from, verdict).found;
-        Ok(found.and_then(|(scope, version)| in_scope(&scope).map(|read| (version, read.clone()))))
-    }
-
-    async fn open_version(&self, scope: &Scope, name: &SecretName, version: u64) -> Result<Option<SecretValue>, Error> {
-        let Some(last) = self.fetch(scope, name).await? else { return Ok(None) };
-        if last.active().is_some_and(|(active, _)| active == version) {
-            return self.open_active(&last).map(Some);
-        }
-        let known = last.stored.secret.versions.iter().find(|known| known.number == version);
-        let Some(revision) = known.and_then(|known| known.revision) else { return Ok(None) };
-        let filter = Filter::Exact(subject(scope, name));
-        let before = Revision(revision.0.saturating_sub(1));
-        let records = self.shared.ledger.read(Stream::Secrets, &filter, before, 1).await?;
-        let Some(record) = records.first().filter(|record| record.revision == revision) else { return Ok(None) };
-        let read = StoredSecret::read(&self.shared.keyring, record)?;
-        if read.stored.secret.active != Some(version) {
-            return Ok(None);
-        }
-        self.open_active(&read).map(Some)
-    }
-
-    fn open_active(&self, read: &StoredSecret) -> Result<SecretValue, Error> {
-        let corrupt = || Error::Corrupt {
-            stream: Stream::Secrets.name(),
-            revision: read.stored.last,
-            what: "its value does not open",
-        };
-        let (version, envelope) = read.active().ok_or_else(corrupt)?;
-        let opened = self.shared.keyring.open_sealed(&binding(&read.stored.secret, version), envelope);
-        opened.map_err(|_| corrupt())
-    }
+/// A part of an environment, for people.
+pub(super) fn words(space: Option<&SpaceName>) -> String {
+    space.map_or("the environment itself, only for spaces".to_owned(), |space| format!("the space `{space}`"))
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use claviger_core::{
-    EnvironmentName, Revision, Scope, SecretName,
+    Revision, Scope, SecretName, Verdict,
     secret::{Action, Secret},
     token_to_name,
 };
@@ -15,14 +15,14 @@ use claviger_store::{Index, Op, Record, Stream, Subject};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, broadcast};
 
-use super::{SecretMetadata, cache::SecretCache, eraser};
+use super::{ChangedSecret, SecretMetadata, cache::SecretCache, eraser};
 use crate::{
     Error,
     folded::Folded,
     follow::follow,
     record::{
         order,
-        secret::{MetadataForm, StoredSecret},
+        secret::{MetadataForm, StoredSecret, space_token},
     },
     shared::Shared,
 };
@@ -30,9 +30,10 @@ use crate::{
 /// The fold's name in the index.
 pub(super) const NAME: &str = "secrets";
 
-/// What the keys of a scope begin with. No name has a control character.
+/// What the keys of a scope begin with. No name has a control character. A space's name stands there as its token, which
+/// the subject of a damaged record still tells.
 pub(super) fn prefix(scope: &Scope) -> String {
-    let space = scope.space.as_ref().map_or("", claviger_core::SpaceName::as_str);
+    let space = scope.space.as_ref().map(space_token).unwrap_or_default();
     format!("{}\0{space}\0", scope.environment)
 }
 
@@ -43,6 +44,7 @@ const DELETED: &str = "\0deleted\0";
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Entry {
+    /// It is set, or blocked.
     Set {
         secret: MetadataForm,
         /// Of the last change.
@@ -107,7 +109,7 @@ pub(super) async fn last(index: &dyn Index, scope: &Scope, name: &SecretName) ->
 pub(super) async fn start(
     shared: &Shared,
     cache: Arc<SecretCache>,
-    changes: broadcast::Sender<(EnvironmentName, SecretName)>,
+    changes: broadcast::Sender<ChangedSecret>,
 ) -> Result<Arc<Folded>, Error> {
     let folded = Folded::resume(shared, NAME, Stream::Secrets).await?;
     let reflected = folded.at();
@@ -125,7 +127,7 @@ pub(super) async fn start(
 struct Fold {
     shared: Shared,
     cache: Arc<SecretCache>,
-    changes: broadcast::Sender<(EnvironmentName, SecretName)>,
+    changes: broadcast::Sender<ChangedSecret>,
     folded: Arc<Folded>,
     /// Is told when there is something to erase.
     eraser: Arc<Notify>,
@@ -207,7 +209,7 @@ impl Fold {
     fn announce(&self, record: &Record, read: Arc<StoredSecret>) {
         let changed = read.action.map(|_| {
             let secret = &read.stored.secret;
-            (secret.scope.environment.clone(), secret.name.clone())
+            ChangedSecret { scope: secret.scope.clone(), name: secret.name.clone() }
         });
         self.cache.folded(&record.subject, read);
         if let Some(changed) = changed.filter(|_| record.revision > self.live_after) {
@@ -236,11 +238,12 @@ fn ops_of(read: &StoredSecret) -> impl Iterator<Item = Op> {
     let (secret, changed, last) = (&read.stored.secret, read.stored.changed, read.stored.last);
     let key = key(&secret.scope, &secret.name);
     let deleted = deleted(&key);
-    let (first, second) = if secret.active.is_some() {
+    let (first, second) = if secret.verdict() != Verdict::Missing {
         let last = (last != changed).then_some(last.0);
         let entry = Entry::Set { secret: MetadataForm::new(secret), revision: changed.0, last };
         // Only what was not there before can have been deleted.
-        let forgotten = (read.action == Some(Action::Created)).then_some(Op::Delete { key: deleted });
+        let is_new = matches!(read.action, Some(Action::Created | Action::Blocked));
+        let forgotten = is_new.then_some(Op::Delete { key: deleted });
         (Op::Put { key, value: entry.encode() }, forgotten)
     } else {
         let entry = Entry::Deleted { revision: last.0 };
@@ -261,9 +264,7 @@ fn key_of(subject: &Subject) -> Option<String> {
     let name = |token: &str| token_to_name(token).unwrap_or_else(|| token.to_owned());
     match tokens[..] {
         ["secret", environment, "env", token] => Some(format!("{environment}\0\0{}", name(token))),
-        ["secret", environment, "space", space, token] => {
-            Some(format!("{environment}\0{}\0{}", name(space), name(token)))
-        }
+        ["secret", environment, "space", space, token] => Some(format!("{environment}\0{space}\0{}", name(token))),
         _ => None,
     }
 }

@@ -1,29 +1,40 @@
 //! The vault: every change and every use of a secret.
 //!
-//! The management plane ([`Vault::set`], [`Vault::describe`], [`Vault::list`], [`Vault::delete`]) sees metadata only. The
-//! runtime plane ([`Vault::prepare`], [`Vault::open`]) hands out values, in three steps that cannot be swapped: resolve
-//! what is declared, store the audit record, open.
+//! The management plane ([`Vault::set`], [`Vault::describe`], [`Vault::list`], [`Vault::explain`], [`Vault::delete`],
+//! [`Vault::block`]) sees metadata only. The runtime plane ([`Vault::prepare`], [`Vault::prepare_lookup`], [`Vault::open`])
+//! hands out values, in three steps that cannot be swapped: resolve what is asked for, store the audit record, open.
+//! [`Vault::deliver_all`] does all three.
 
+mod all;
 mod cache;
 mod change;
 mod check;
+mod clear;
 mod deliver;
 mod eraser;
 mod fold;
 mod fresh;
+mod list;
+mod lookup;
 mod read;
 mod redactors;
+mod resolve;
+mod values;
 
 use std::sync::Arc;
 
 use claviger_core::{
-    EnvironmentName, Revision, Scope, SecretName, SecretValue,
+    Revision, Scope, SecretName, SecretValue,
     secret::{Action, Secret},
 };
 use claviger_store::Stream;
 use tokio::sync::broadcast;
 
-pub use deliver::{Delivered, Prepared, Request};
+pub use deliver::{Prepared, Request};
+pub use list::{ListedSecret, Origin};
+pub use lookup::Lookup;
+pub use resolve::{Explanation, TrailEntry};
+pub use values::Delivered;
 
 use self::{cache::SecretCache, change::Turns, redactors::Redactors};
 use crate::{
@@ -51,7 +62,16 @@ pub struct Vault {
     redactors: Arc<Redactors>,
     /// How far the stream has been folded.
     folded: Arc<Folded>,
-    changes: broadcast::Sender<(EnvironmentName, SecretName)>,
+    changes: broadcast::Sender<ChangedSecret>,
+}
+
+/// A secret of which something has changed: it was set, deleted, blocked or unblocked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ChangedSecret {
+    /// Where. A change in an environment itself may be one for its spaces too.
+    pub scope: Scope,
+    /// Its name.
+    pub name: SecretName,
 }
 
 /// A secret as the management plane sees it: everything but its values.
@@ -105,10 +125,10 @@ impl Vault {
         Ok(Vault { shared, access, audit, cache, turns: Turns::default(), redactors, folded, changes })
     }
 
-    /// Hears of every secret that is set or deleted from now on, by this server and by others. A receiver that lags is
-    /// told so and has to look at everything it cares for.
+    /// Hears of every change of a secret from now on, by this server and by others. A receiver that lags is told so and has to
+    /// look at everything it cares for.
     #[must_use]
-    pub fn changed(&self) -> broadcast::Receiver<(EnvironmentName, SecretName)> {
+    pub fn changed(&self) -> broadcast::Receiver<ChangedSecret> {
         self.changes.subscribe()
     }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use claviger_core::{EnvironmentName, Mask, Redactor, RedactorBuilder, SecretName, SecretValue, SpaceName};
+use claviger_core::{EnvironmentName, Mask, Redactor, RedactorBuilder, SecretValue, secret::SecretVersion};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
@@ -13,11 +13,12 @@ use crate::{LiveHold, live::KEPT_AFTER, shared::Shared};
 const CAPACITY: usize = 256;
 const LOOK_EVERY: Duration = Duration::from_secs(15);
 
-/// The versions of one hand-over, in their order. Name and version do not say which value it is without where it lives.
+/// The versions of one hand-over, in their order. They do not say which values these are without the
+/// environment.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Versions {
     pub(super) environment: EnvironmentName,
-    pub(super) secrets: Vec<(Option<SpaceName>, SecretName, u64)>,
+    pub(super) secrets: Vec<SecretVersion>,
 }
 
 /// The redactors used within the last minute. They hold values in the clear, so they are wiped after that.

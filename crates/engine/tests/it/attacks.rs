@@ -149,7 +149,9 @@ async fn declare(engine: &Engine, trigger: &str) -> Result<Connection, Error> {
     let spec = FunctionSpec {
         id: function(),
         triggers: vec![trigger.parse().expect("a pattern")],
+        spaces: None,
         secrets: Vec::new(),
+        lookups: false,
         retry: Retry::default(),
         concurrency: None,
         timeout: None,
@@ -177,7 +179,12 @@ async fn an_older_declaration_of_a_function_does_not_come_back() {
 async fn a_record_of_a_run_is_not_read_twice() {
     let (store, engine) = memory_engine().await;
     drop(declare(&engine, "payout.requested").await.expect("declared"));
-    let event = NewEvent { id: None, name: "payout.requested".parse().expect("an event name"), data: b"null".to_vec() };
+    let event = NewEvent {
+        id: None,
+        name: "payout.requested".parse().expect("an event name"),
+        data: b"null".to_vec(),
+        space: None,
+    };
     engine.events().emit(&system_caller(), &environment(), event).await.expect("emitted");
     eventually(async || !records(&store, Stream::Runs).await.is_empty()).await;
     let record = records(&store, Stream::Runs).await.remove(0);

@@ -9,7 +9,7 @@ use claviger_engine::{
     audit::{AuditEntry, Fact},
 };
 
-use crate::support::{caller, deliver, environment, function, memory_engine, name, scope, set, value};
+use crate::support::{caller, deliver, environment, function, memory_engine, name, scope, set, value, version};
 
 async fn entries(engine: &Engine) -> Vec<AuditEntry> {
     let page = engine.audit().list(&system_caller(), &environment(), Revision::ZERO, 1_000).await.expect("listed");
@@ -27,7 +27,7 @@ async fn a_delivery_names_who_what_and_which_versions() {
     assert_eq!(&*entry.caller, "runtime");
     let Fact::Delivered { function: to, secrets, .. } = entry.fact else { panic!("{entry:?}") };
     assert_eq!(to, function());
-    assert_eq!(secrets, [(name("A"), 2), (name("B"), 1)]);
+    assert_eq!(secrets, [version("A", 2), version("B", 1)]);
 }
 
 #[tokio::test]

@@ -5,5 +5,7 @@ mod delivery;
 mod emitting;
 mod gaps;
 mod interleavings;
+mod recent;
 mod rig;
+mod spaces;
 mod system;

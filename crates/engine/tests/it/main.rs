@@ -11,5 +11,7 @@ mod fuzz;
 mod model;
 mod sealed;
 mod several_servers;
+mod spaces;
+mod spaces_vault;
 mod support;
 mod vault;

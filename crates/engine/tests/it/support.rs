@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use claviger_core::{
     Bounds as KeyBounds, Caller, EnvironmentName, FunctionId, Incarnation, Reach, Revision, Role, Scope, SecretName,
-    SecretValue, Timestamp, run::RunId,
+    SecretValue, Timestamp, run::RunId, secret::SecretVersion,
 };
 use claviger_crypto::MasterKey;
 use claviger_engine::{
@@ -24,6 +24,7 @@ use claviger_store::{
     Append, Bounds, Filter, Index, Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Record, Result, Stream, Subject,
     Tail,
 };
+use parking_lot::Mutex;
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
@@ -56,12 +57,7 @@ impl Store {
 
     pub(crate) fn over(inner: Arc<dyn Ledger>, index: Arc<dyn Index>) -> Store {
         let clock = Arc::new(TestClock(AtomicI64::new(1_700_000_000_000)));
-        Store {
-            ledger: Arc::new(FailingLedger { inner, audit_is_full: AtomicBool::new(false) }),
-            index,
-            clock,
-            names: Names::Plain,
-        }
+        Store { ledger: Arc::new(FailingLedger { inner, full: Mutex::default() }), index, clock, names: Names::Plain }
     }
 
     pub(crate) async fn engine(&self) -> Engine {
@@ -116,6 +112,11 @@ pub(crate) fn name(text: &str) -> SecretName {
     text.parse().expect("a secret name")
 }
 
+/// A version of a secret of the environment itself.
+pub(crate) fn version(secret: &str, version: u64) -> SecretVersion {
+    SecretVersion { name: name(secret), version, space: None }
+}
+
 pub(crate) fn function() -> FunctionId {
     "payout".parse().expect("a function id")
 }
@@ -144,7 +145,7 @@ pub(crate) async fn set(engine: &Engine, secret: &str, text: &str) -> SetOutcome
 pub(crate) async fn list(engine: &Engine) -> std::result::Result<Vec<SecretMetadata>, Error> {
     let page = engine.vault().list(&system_caller(), &scope(), None, 1_000).await?;
     assert_eq!(page.next, None);
-    Ok(page.items)
+    Ok(page.items.into_iter().map(|item| item.secret).collect())
 }
 
 pub(crate) fn declared(secrets: &[&str]) -> Vec<DeclaredSecret> {
@@ -152,7 +153,7 @@ pub(crate) fn declared(secrets: &[&str]) -> Vec<DeclaredSecret> {
 }
 
 pub(crate) async fn prepare(engine: &Engine, declared: &[DeclaredSecret]) -> std::result::Result<Prepared, Error> {
-    let request = Request { environment: &environment(), function: &function(), run: RunId([1; 16]), declared };
+    let request = Request { scope: &scope(), function: &function(), run: RunId([1; 16]), declared };
     engine.vault().prepare(&caller(Role::Runtime), request).await
 }
 
@@ -187,15 +188,19 @@ pub(crate) async fn records(store: &Store, stream: Stream) -> Vec<Record> {
     store.ledger.read(stream, &Filter::All, Revision::ZERO, 100_000).await.expect("the stream is read")
 }
 
-/// A ledger whose audit stream can be made full.
+/// A ledger of which a stream can be made full.
 pub(crate) struct FailingLedger {
     inner: Arc<dyn Ledger>,
-    audit_is_full: AtomicBool,
+    full: Mutex<Option<Stream>>,
 }
 
 impl FailingLedger {
-    pub(crate) fn fill_audit(&self) {
-        self.audit_is_full.store(true, Ordering::SeqCst);
+    pub(crate) fn fill(&self, stream: Stream) {
+        *self.full.lock() = Some(stream);
+    }
+
+    pub(crate) fn make_room(&self) {
+        *self.full.lock() = None;
     }
 }
 
@@ -204,7 +209,7 @@ impl Ledger for FailingLedger {
     async fn append(&self, batch: Vec<Append>) -> Vec<Result<Revision>> {
         let mut results: Vec<Result<Revision>> = Vec::with_capacity(batch.len());
         for append in batch {
-            let fails = append.stream == Stream::Audit && self.audit_is_full.load(Ordering::SeqCst);
+            let fails = *self.full.lock() == Some(append.stream);
             results.push(match results.last() {
                 Some(Err(_)) if append.follows => Err(claviger_store::Error::Skipped),
                 _ if fails => Err(claviger_store::Error::Full),

@@ -7,14 +7,14 @@ use claviger_engine::{
     Error,
     access::system_caller,
     runtime::DeclaredSecret,
-    vault::{SetSecret, Short},
+    vault::{ChangedSecret, SetSecret, Short},
 };
 use claviger_store::{Ledger, Op, Stream, Subject};
 use tokio::task::JoinSet;
 
 use crate::support::{
     Store, caller, declared, deliver, delivered, environment, eventually, list, memory_engine, name, prepare, scope,
-    set, value,
+    set, value, version,
 };
 
 #[tokio::test]
@@ -27,7 +27,7 @@ async fn a_secret_lives_through_versions_and_a_delete() {
     let second = vault.set(&system_caller(), &scope(), &name("STRIPE_KEY"), described).await.expect("set");
     assert_eq!((second.action, second.secret.secret.active), (Action::Updated, Some(2)));
     assert!(second.secret.revision > first.secret.revision);
-    let seen = vault.describe(&system_caller(), &scope(), &name("STRIPE_KEY")).await.expect("described");
+    let seen = vault.describe(&system_caller(), &scope(), &name("STRIPE_KEY")).await.expect("described").secret;
     assert_eq!(seen, second.secret);
     assert_eq!(seen.secret.description.as_deref(), Some("payments"));
     assert_eq!(list(&engine).await.expect("listed"), [seen]);
@@ -147,7 +147,8 @@ async fn versions_beyond_ten_are_erased() {
     let subject = Subject::parse("secret.default.env.A").expect("a subject");
     eventually(async || store.ledger.history(Stream::Secrets, &subject).await.expect("read").len() == 10).await;
 
-    let redactor = engine.vault().reopen(&environment(), &[(name("A"), 3), (name("A"), 4), (name("A"), 13)]).await;
+    let received = [3, 4, 13].map(|number| version("A", number));
+    let redactor = engine.vault().reopen(&environment(), &received).await;
     assert_eq!(redactor.redact("value-number-4, value-number-13"), "«A@4», «A@13»");
     assert!(!redactor.contains(b"value-number-3,"));
 }
@@ -185,7 +186,7 @@ async fn lists_are_paged_in_order_and_per_environment() {
     let (mut after, mut seen) = (None, Vec::new());
     loop {
         let page = engine.vault().list(&system_caller(), &scope(), after.as_deref(), 2).await.expect("listed");
-        seen.extend(page.items.iter().map(|info| info.secret.name.to_string()));
+        seen.extend(page.items.iter().map(|item| item.secret.secret.name.to_string()));
         after = page.next;
         if after.is_none() {
             break;
@@ -279,15 +280,15 @@ async fn what_is_missing_or_out_of_bounds_is_told_apart_from_what_is_there() {
     let declared = [require("SLACK_TOKEN"), require("STRIPE_KEY"), require("NOT_SET")];
     let everything = prepare(&engine, &declared).await.expect("prepared");
     assert_eq!(everything.missing_required(), [name("NOT_SET")]);
-    assert_eq!(everything.delivered(), [(name("SLACK_TOKEN"), 1), (name("STRIPE_KEY"), 1)]);
+    assert_eq!(everything.delivered(), [version("SLACK_TOKEN", 1), version("STRIPE_KEY", 1)]);
 
     let mut bounded = caller(Role::Runtime);
     let bounds = std::sync::Arc::make_mut(&mut bounded.bounds);
     bounds.secrets = vec!["SLACK_*".to_owned()];
     bounds.functions = Some(vec!["payout".parse().expect("an id")]);
-    let (environment, payout, other) = (environment(), "payout".parse().expect("id"), "other".parse().expect("id"));
+    let (scope, payout, other) = (scope(), "payout".parse().expect("id"), "other".parse().expect("id"));
     let request = |function| claviger_engine::vault::Request {
-        environment: &environment,
+        scope: &scope,
         function,
         run: claviger_core::run::RunId([2; 16]),
         declared: &declared,
@@ -308,7 +309,7 @@ async fn without_its_audit_record_nothing_is_delivered() {
     set(&engine, "A", "some-value").await;
     assert!(deliver(&engine, &store, &["A"]).await.is_ok());
     assert_eq!(engine.audit().deliveries_total(), 1);
-    store.ledger.fill_audit();
+    store.ledger.fill(claviger_store::Stream::Audit);
     let failed = deliver(&engine, &store, &["A"]).await;
     assert_eq!(failed.expect_err("the audit is full").code(), "store_full");
     assert_eq!(engine.audit().deliveries_total(), 1);
@@ -336,7 +337,7 @@ async fn listeners_hear_of_changes() {
     set(&engine, "A", "some-value").await;
     engine.vault().delete(&system_caller(), &scope(), &name("A"), None).await.expect("deleted");
     for _ in 0..2 {
-        assert_eq!(changed.recv().await.expect("heard"), (environment(), name("A")));
+        assert_eq!(changed.recv().await.expect("heard"), ChangedSecret { scope: scope(), name: name("A") });
     }
 }
 

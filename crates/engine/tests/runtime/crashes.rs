@@ -99,7 +99,7 @@ async fn a_worker_that_does_not_wait_for_answers_is_refused() {
     world.cable.fill_up(Some(claviger_store::Stream::Runs));
     worker.send(&job, vec![returned("a", "1")], None);
     worker.send(&job, vec![returned("b", "1")], None);
-    let frame = claviger_engine::runtime::Frame { run: job.run, fence: job.fence, outcomes: Vec::new(), ending: None };
+    let frame = crate::world::report_of(&job, Vec::new(), None);
     let refused = worker.connection.submit(frame);
     assert!(matches!(refused, Err(claviger_engine::Error::TooManyRequests)));
     world.cable.fill_up(None);

@@ -10,7 +10,7 @@ use claviger_store::{Filter, Stream};
 
 use crate::{
     cable::Fault,
-    world::{World, admin, declared, env, function, id, json, made, returned, within},
+    world::{World, admin, declared, env, function, id, json, made, returned, scope, within},
 };
 
 async fn refused_more_than(world: &World, count: u64) {
@@ -218,7 +218,8 @@ async fn an_answered_wait_of_a_cancelled_run_holds_nothing_up() {
     let event = world.emit("payout.requested", "{}").await;
     let next = worker.job().await;
     worker.fail(&next, "no luck", Retryable::No).await;
-    let runs = world.engine.runtime().event_runs(&admin(), &env(), (&event.0, event.1), Duration::from_secs(10)).await;
+    let runs =
+        world.engine.runtime().event_runs(&admin(), &scope(None), (&event.0, event.1), Duration::from_secs(10)).await;
     assert!(runs.unwrap().dispatched);
     assert_eq!(world.run(job.run).await.info.status, Status::Cancelled);
 }

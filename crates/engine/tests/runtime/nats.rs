@@ -1,29 +1,50 @@
 //! Several engines on real NATS servers.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
-use claviger_core::Revision;
+use claviger_core::{Revision, Timestamp};
 use claviger_engine::{
-    WallClock,
+    Clock, WallClock,
     events::{Frame as EventFrame, NewEvent},
-    runtime::{CancelReason, FrameEnd, Known, LEASE, Outgoing, Status},
+    runtime::{CancelReason, FrameEnd, HEARTBEAT_EVERY, Known, LEASE, Made, Outgoing, Status},
 };
 use claviger_store::{NatsLedger, NatsOptions, NatsQueue};
 use claviger_testbed::{NatsCluster, NatsServer, Routes, ServerOptions, SyncInterval};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 
 use crate::{
     nodes::check,
-    world::{Worker, World, admin, env, function, returned, within},
+    world::{Worker, World, admin, env, function, made, returned, scope, within},
 };
 
 /// What is loose on a busy machine, and still sooner than anything that happens because somebody looks again.
 const PROMPTLY: Duration = Duration::from_millis(1_500);
 
+/// The machine's clock, which may be put wrong.
+#[derive(Default)]
+struct WrongClock(AtomicI64);
+
+impl Clock for WrongClock {
+    fn now(&self) -> Timestamp {
+        Timestamp(WallClock.now().0 + self.0.load(Ordering::SeqCst))
+    }
+}
+
 async fn node(urls: Vec<String>) -> World {
-    let ledger = NatsLedger::connect(NatsOptions::new(urls)).await.unwrap();
+    node_with(NatsOptions::new(urls), Arc::new(WallClock)).await
+}
+
+async fn node_with(options: NatsOptions, clock: Arc<dyn Clock>) -> World {
+    let ledger = NatsLedger::connect(options).await.unwrap();
     let queue = NatsQueue::open(ledger.connection()).await.unwrap();
-    World::node(Arc::new(ledger), Arc::new(queue), Arc::new(WallClock)).await
+    World::node(Arc::new(ledger), Arc::new(queue), clock).await
 }
 
 async fn payout_worker(world: &World, credit: u32) -> Worker {
@@ -36,14 +57,14 @@ async fn nodes_serve_each_others_events() {
     let (a, b) = (node(server.urls()).await, node(server.urls()).await);
     let mut worker = payout_worker(&b, 1).await;
     let patterns = vec!["payout.requested".parse().unwrap()];
-    let mut subscription = b.engine.events().subscribe(&admin(), &env(), patterns, None).await.unwrap();
+    let mut subscription = b.engine.events().subscribe(&admin(), &env(), patterns, None, None).await.unwrap();
     for at in 0..5 {
         let began = Instant::now();
         let event = a.emit("payout.requested", &at.to_string()).await;
         let job = worker.job().await;
         worker.complete(&job, "7").await;
         let patience = Duration::from_secs(30);
-        let runs = a.engine.runtime().event_runs(&admin(), &env(), (&event.0, event.1), patience).await.unwrap();
+        let runs = a.engine.runtime().event_runs(&admin(), &scope(None), (&event.0, event.1), patience).await.unwrap();
         assert_eq!(runs.runs[0].info.status, Status::Completed);
         assert!(began.elapsed() < PROMPTLY, "{:?}", began.elapsed());
         let data = loop {
@@ -94,8 +115,12 @@ async fn three_nodes_on_three_servers_do_every_job_once() {
 async fn emitted(node: &World, id: &str) -> Revision {
     let again = async {
         loop {
-            let event =
-                NewEvent { id: Some(id.to_owned()), name: "payout.requested".parse().unwrap(), data: b"{}".to_vec() };
+            let event = NewEvent {
+                id: Some(id.to_owned()),
+                name: "payout.requested".parse().unwrap(),
+                data: b"{}".to_vec(),
+                space: None,
+            };
             if let Ok(emitted) = node.engine.events().emit(&admin(), &env(), event).await {
                 return emitted.revision;
             }
@@ -131,7 +156,7 @@ async fn servers_are_killed_in_turn_and_every_run_ends_once() {
         }
         for (id, revision) in &events {
             let patience = Duration::from_secs(90);
-            let runs = a.engine.runtime().event_runs(&admin(), &env(), (id, *revision), patience).await.unwrap();
+            let runs = a.engine.runtime().event_runs(&admin(), &scope(None), (id, *revision), patience).await.unwrap();
             assert_eq!(runs.runs.len(), 1, "{id}");
             assert_eq!(runs.runs[0].info.status, Status::Completed, "{id}");
         }
@@ -168,4 +193,53 @@ async fn when_a_node_dies_another_finishes_its_runs() {
     assert!(matches!(&again.steps[0].known, Known::Result(Some(result)) if result.get() == "7"));
     second.complete(&again, "null").await;
     check(&*b.ledger, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_jumps_by_an_hour_loses_no_run_and_ends_none_twice() {
+    const HOUR: i64 = 60 * 60 * 1_000;
+    let server = NatsServer::start(ServerOptions::default()).await.unwrap();
+    tokio::join!(one_clock_jumps(&server, "ahead", HOUR), one_clock_jumps(&server, "behind", -HOUR));
+}
+
+/// While a worker holds a job and another run sleeps, the clock of their node jumps, and not that of the other node.
+async fn one_clock_jumps(server: &NatsServer, name: &str, by: i64) {
+    let options = NatsOptions { name: name.to_owned(), ..NatsOptions::new(server.urls()) };
+    let clock = Arc::new(WrongClock::default());
+    let (a, b) = (node_with(options.clone(), clock.clone()).await, node_with(options, Arc::new(WallClock)).await);
+    let mut first = payout_worker(&a, 3).await;
+    a.emit("payout.requested", "1").await;
+    let held = first.job().await;
+    a.emit("payout.requested", "2").await;
+    let sleeper = first.job().await;
+    let until = Timestamp(clock.now().0 + 2_000);
+    first.suspend(&sleeper, vec![made("nap", Made::Sleep { until })]).await;
+    clock.0.store(by, Ordering::SeqCst);
+    let mut second = payout_worker(&b, 3).await;
+    // What is emitted at either node is done all the same.
+    for node in [&a, &b] {
+        node.emit("payout.requested", "3").await;
+    }
+    let (mut done, began, mut beat) = (BTreeSet::new(), Instant::now(), interval(HEARTBEAT_EVERY));
+    // For longer than a claim lasts that nobody renews.
+    while done.len() < 3 || began.elapsed() < LEASE + Duration::from_secs(5) {
+        assert!(began.elapsed() < 3 * LEASE, "{name}: {done:?}");
+        let (worker, outgoing) = tokio::select! {
+            outgoing = first.inbox.recv() => (&first, outgoing),
+            outgoing = second.inbox.recv() => (&second, outgoing),
+            _ = beat.tick() => {
+                first.connection.heartbeat();
+                second.connection.heartbeat();
+                continue;
+            }
+        };
+        if let Some(Outgoing::Job(job)) = outgoing {
+            assert_ne!(job.run, held.run, "{name}: the claim stands");
+            assert!(done.insert(job.run), "{name}: each is done once");
+            worker.send(&job, Vec::new(), Some(FrameEnd::Complete(None)));
+        }
+    }
+    assert!(done.contains(&sleeper.run));
+    first.complete(&held, "7").await;
+    check(&*a.ledger, 4).await;
 }

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     cable::{Fault, random},
-    world::{Worker, World, admin, env, function, id, json, made, returned, within},
+    world::{Worker, World, admin, env, function, id, json, made, returned, scope, within},
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -31,7 +31,7 @@ const PROMPTLY: Duration = Duration::from_secs(1);
 const BODY: usize = 1 + 32 + 8;
 
 /// What the engines share.
-struct Store {
+pub(crate) struct Store {
     ledger: Arc<dyn Ledger>,
     queue: Arc<dyn Queue>,
 }
@@ -64,11 +64,11 @@ fn hour() -> i64 {
 }
 
 impl Store {
-    fn new() -> Store {
+    pub(crate) fn new() -> Store {
         Store { ledger: Arc::new(MemoryLedger::new()), queue: Arc::new(MemoryQueue::new()) }
     }
 
-    async fn node(&self) -> World {
+    pub(crate) async fn node(&self) -> World {
         self.node_with(OwnClock::new()).await
     }
 
@@ -76,7 +76,7 @@ impl Store {
         World::node(self.ledger.clone(), self.queue.clone(), clock).await
     }
 
-    async fn check(&self, runs: usize) {
+    pub(crate) async fn check(&self, runs: usize) {
         check(&*self.ledger, runs).await;
     }
 }
@@ -138,7 +138,7 @@ async fn a_worker_on_one_node_serves_what_another_emits() {
         worker.complete(&job, "7").await;
         // Whoever waits for it on the other node hears of it at once.
         let patience = Duration::from_secs(30);
-        let runs = a.engine.runtime().event_runs(&admin(), &env(), (&event.0, event.1), patience).await.unwrap();
+        let runs = a.engine.runtime().event_runs(&admin(), &scope(None), (&event.0, event.1), patience).await.unwrap();
         assert_eq!(runs.runs[0].info.status, Status::Completed);
         assert!(began.elapsed() < PROMPTLY, "{:?}", began.elapsed());
     }
@@ -159,7 +159,7 @@ async fn whoever_waits_on_another_node_hears_of_the_end_promptly() {
     };
     let runtime = a.engine.runtime();
     let waited = async {
-        let runs = runtime.event_runs(&admin(), &env(), (&event.0, event.1), HOUR).await.unwrap();
+        let runs = runtime.event_runs(&admin(), &scope(None), (&event.0, event.1), HOUR).await.unwrap();
         assert_eq!(runs.runs[0].info.status, Status::Completed);
         Instant::now()
     };
@@ -504,7 +504,7 @@ async fn a_subscription_on_one_node_gets_what_another_writes_in_order() {
     let store = Store::new();
     let (a, b) = (store.node().await, store.node().await);
     let patterns = vec!["order.*".parse().unwrap()];
-    let mut subscription = b.engine.events().subscribe(&admin(), &env(), patterns, None).await.unwrap();
+    let mut subscription = b.engine.events().subscribe(&admin(), &env(), patterns, None, None).await.unwrap();
     for at in 0..50 {
         a.emit("order.created", &at.to_string()).await;
     }
@@ -621,7 +621,7 @@ async fn clocks_jump_and_every_run_ends_once() {
             }
             let runtime = a.engine.runtime();
             for (id, revision) in &events {
-                let runs = runtime.event_runs(&admin(), &env(), (id, *revision), 3 * HOUR).await.unwrap();
+                let runs = runtime.event_runs(&admin(), &scope(None), (id, *revision), 3 * HOUR).await.unwrap();
                 assert_eq!(runs.runs.len(), 1);
                 assert!(runs.runs[0].info.status.has_ended(), "{:?}", runs.runs[0].info);
             }

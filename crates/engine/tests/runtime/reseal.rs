@@ -8,11 +8,13 @@ use claviger_engine::{
     Engine, Error, Names, Parts, Reseal, WallClock,
     access::NewApiKey,
     runtime::{Known, Made, Retryable, RunDetail, RunFilter, Status},
+    spaces::NewSpace,
     vault::{SetSecret, Short},
 };
 use claviger_store::{
     Append, Expected, Filter, Ledger, MemoryIndex, MemoryQueue, Record, SqliteLedger, SqliteOptions, Stream, Subject,
 };
+use serde_json::value::RawValue;
 use tempfile::TempDir;
 
 use crate::{
@@ -91,6 +93,7 @@ struct Seen {
     audit: Vec<String>,
     api_keys: String,
     environments: String,
+    spaces: String,
 }
 
 async fn see(world: &World) -> Seen {
@@ -105,7 +108,10 @@ async fn see(world: &World) -> Seen {
     let mut secrets = Vec::new();
     for scope in [Scope::environment(env()), Scope::environment("prod".parse().unwrap()), space()] {
         let page = engine.vault().list(&admin(), &scope, None, 100).await.unwrap();
-        secrets.extend(page.items.iter().map(|secret| format!("{secret:?}")));
+        for item in &page.items {
+            let explained = engine.vault().explain(&admin(), &scope, &item.secret.secret.name).await.unwrap();
+            secrets.push(format!("{item:?} {explained:?}"));
+        }
     }
     let audit = engine.audit().list(&admin(), &env(), Revision::ZERO, 1_000).await.unwrap();
     Seen {
@@ -114,6 +120,7 @@ async fn see(world: &World) -> Seen {
         audit: audit.items.iter().map(|entry| format!("{entry:?}")).collect(),
         api_keys: format!("{:?}", engine.access().list_api_keys(&admin()).await.unwrap()),
         environments: format!("{:?}", engine.access().list_environments(&admin()).await.unwrap()),
+        spaces: format!("{:?}", engine.spaces().list(&admin(), &env(), None, 10).await.unwrap()),
     }
 }
 
@@ -143,7 +150,14 @@ async fn live(world: &World) -> String {
     world.set("FORMER", "deleted before").await;
     vault.delete(&admin(), &Scope::environment(env()), &"FORMER".parse().unwrap(), None).await.unwrap();
     set(world, &Scope::environment(env()), "PIN", "1234").await;
+    let new = NewSpace { name: space().space.unwrap(), metadata: RawValue::from_string("{}".to_owned()).unwrap() };
+    world.engine.spaces().create(&admin(), &env(), new).await.unwrap();
     set(world, &space(), "STRIPE_KEY", "of a space").await;
+    // Blocked over an override, and where there was nothing.
+    set(world, &space(), "PIN", "5678").await;
+    for name in ["PIN", "NEVER_SET"] {
+        vault.block(&admin(), &space(), &name.parse().unwrap(), None).await.unwrap();
+    }
     world.engine.access().create_environment(&admin(), "prod").await.unwrap();
     set(world, &Scope::environment("prod".parse().unwrap()), "STRIPE_KEY", "of production").await;
     let new =
@@ -205,7 +219,7 @@ impl Store {
         // What the server had to do when the worker went is done now.
         let world = open(open_ledger(&directory), index.clone(), KEY).await.unwrap();
         let seen = see(&world).await;
-        assert_eq!((seen.runs.len(), seen.secrets.len()), (5, 4));
+        assert_eq!((seen.runs.len(), seen.secrets.len()), (5, 6));
         let records = everything(&*world.ledger).await;
         world.engine.close().await;
         Store { directory, index, api_key, seen, records }
@@ -265,6 +279,11 @@ async fn everything_reads_the_same_and_goes_on() {
     let values: Vec<_> = job.secrets.iter().map(|secret| (secret.version, secret.value.expose())).collect();
     assert_eq!(values, [(3, &b"sk_live_canary_3"[..]), (1, b"1234")]);
     world.set("STRIPE_KEY", "sk_live_canary_4").await;
+    // What was blocked is, until it is not.
+    let vault = world.engine.vault();
+    vault.unblock(&admin(), &space(), &"PIN".parse().unwrap(), None).await.unwrap();
+    let found = vault.explain(&admin(), &space(), &"PIN".parse().unwrap()).await.unwrap().found;
+    assert_eq!(found, Some((Scope::environment(env()), 1)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,16 +5,18 @@ mod watch;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD_NO_PAD};
-use claviger_core::{Bounds, Caller, EnvironmentName, Reach, Role, Scope, SecretValue, run::RunId};
+use claviger_core::{Bounds, Caller, EnvironmentName, Reach, Role, Scope, SecretValue, SpaceName, run::RunId};
 use claviger_crypto::MasterKey;
 use claviger_engine::{
     Engine, Names, Parts, WallClock,
     access::NewApiKey,
     events::NewEvent,
     runtime::{FunctionSpec, Job, Made, Outcome, Registration, Retryable, RunFilter, Status},
-    vault::{SetSecret, Short},
+    spaces::NewSpace,
+    vault::{Origin, SetSecret, Short},
 };
 use claviger_store::{Index, MemoryIndex, MemoryLedger, MemoryQueue, Stream};
+use serde_json::value::RawValue;
 
 use self::watch::{Watched, WatchedLedger, WatchedQueue};
 use crate::world::{KEY, Worker, admin, declared, function, json, made, returned, within};
@@ -78,6 +80,10 @@ fn environment() -> EnvironmentName {
     CANARY.parse().unwrap()
 }
 
+fn space() -> SpaceName {
+    format!("team {CANARY}").parse().unwrap()
+}
+
 fn canary_function() -> FunctionSpec {
     let mut spec = function(&format!("f-{CANARY}"));
     spec.triggers = vec![format!("{CANARY}.happened").parse().unwrap()];
@@ -101,13 +107,17 @@ async fn worker(engine: &Engine) -> Worker {
 
 async fn emit(engine: &Engine, id: &str) {
     let name = format!("{CANARY}.happened").parse().unwrap();
-    let event = NewEvent { id: Some(format!("{CANARY}-{id}")), name, data: b"{}".to_vec() };
+    // The first in the environment itself, the others in its space.
+    let space = (id != "one").then(space);
+    let event = NewEvent { id: Some(format!("{CANARY}-{id}")), name, data: b"{}".to_vec(), space };
     engine.events().emit(&admin(), &environment(), event).await.unwrap();
 }
 
 async fn manage(engine: &Engine) {
     engine.access().create_environment(&admin(), CANARY).await.unwrap();
-    for space in [None, Some(format!("team {CANARY}").parse().unwrap())] {
+    let metadata = RawValue::from_string(format!(r#"{{"team":"{CANARY}"}}"#)).unwrap();
+    engine.spaces().create(&admin(), &environment(), NewSpace { name: space(), metadata }).await.unwrap();
+    for space in [None, Some(space())] {
         let scope = Scope { environment: environment(), space };
         for name in [format!("S-{CANARY}"), format!("S {CANARY}")] {
             let value = SecretValue::new(b"value-of-it".to_vec());
@@ -115,6 +125,8 @@ async fn manage(engine: &Engine) {
             engine.vault().set(&admin(), &scope, &name.parse().unwrap(), set).await.unwrap();
         }
     }
+    let scope = Scope { environment: environment(), space: Some(space()) };
+    engine.vault().block(&admin(), &scope, &format!("S {CANARY}").parse().unwrap(), None).await.unwrap();
     let key = NewApiKey {
         role: Role::Runtime,
         environment: Some(environment()),
@@ -171,6 +183,9 @@ async fn live(place: &Place) {
     assert_eq!(runs.items.len(), 3);
     let listed = engine.vault().list(&admin(), &Scope::environment(environment()), None, 10).await.unwrap();
     assert_eq!(listed.items.len(), 2);
+    let in_space = Scope { environment: environment(), space: Some(space()) };
+    let listed = engine.vault().list(&admin(), &in_space, None, 10).await.unwrap();
+    assert_eq!(listed.items.iter().map(|item| item.origin).collect::<Vec<_>>(), [Origin::Blocked, Origin::Overridden]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use claviger_engine::runtime::{Outgoing, Status};
 
-use crate::world::{World, declared, function, returned};
+use crate::world::{World, declared, function, returned, secret_version};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_receives_the_declared_secrets_that_are_set() {
@@ -19,7 +19,7 @@ async fn a_job_receives_the_declared_secrets_that_are_set() {
     assert_eq!(secret.value.expose(), b"sk_live_canary_1");
     assert!(!format!("{job:?}").contains("canary"));
     let run = world.run(job.run).await;
-    assert_eq!(run.deliveries[0].secrets, [("STRIPE_KEY".parse().unwrap(), 1)]);
+    assert_eq!(run.deliveries[0].secrets, [secret_version("STRIPE_KEY", 1, None)]);
     assert_eq!(world.engine.audit().deliveries_total(), 1);
 }
 

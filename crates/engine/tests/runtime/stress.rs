@@ -12,9 +12,10 @@ use claviger_core::{
 };
 use claviger_engine::{
     Clock, WallClock,
+    audit::Fact,
     runtime::{
-        Connection, Frame, FrameEnd, FunctionError, FunctionSpec, Job, Known, Made, Outcome, Outgoing, Registration,
-        Retryable, Runtime, Status,
+        Connection, Frame, FrameEnd, FunctionError, FunctionSpec, Job, Known, Lookup, LookupSpace, Made, Outcome,
+        Outgoing, Registration, Retryable, Runtime, Status,
     },
 };
 use claviger_store::{Filter, Record, Stream};
@@ -26,7 +27,7 @@ use tokio::{
 
 use crate::{
     cable::random,
-    world::{World, admin, env, function, id, json, made, returned, within},
+    world::{World, admin, env, function, id, json, made, report_of, returned, scope, secret_version, within},
 };
 
 /// Where the body of a stored record begins: after format, signature and the revision before.
@@ -40,6 +41,8 @@ struct Book {
     /// The results that were acknowledged or shown.
     results: BTreeMap<(RunId, StepId), String>,
     runs: BTreeSet<RunId>,
+    /// The versions of `TOKEN` that were told to workers that looked it up.
+    told: BTreeSet<(RunId, u64)>,
 }
 
 type SharedBook = Arc<Mutex<Book>>;
@@ -57,6 +60,7 @@ fn functions() -> Vec<FunctionSpec> {
     payout.retry.max_delay = Duration::from_millis(5);
     let mut limited = function("limited");
     limited.concurrency = Some(LIMIT);
+    (payout.lookups, limited.lookups) = (true, true);
     vec![payout, limited]
 }
 
@@ -125,6 +129,9 @@ impl Actor {
     }
 
     async fn act(&mut self, job: Job, mood: u64) {
+        if random(&mut self.seed).is_multiple_of(3) && !self.look_up(&job).await {
+            return;
+        }
         let step = format!("step {}", job.steps.len());
         let nonce = random(&mut self.seed).to_string();
         let soon = Timestamp(WallClock.now().0 + i64::try_from(random(&mut self.seed) % 20).unwrap_or(0));
@@ -158,9 +165,42 @@ impl Actor {
         }
     }
 
+    /// Looks a secret up, several times at once. Whether the job is held all the same, for all we know.
+    async fn look_up(&mut self, job: &Job) -> bool {
+        let mut asked: BTreeSet<String> = (0..1 + random(&mut self.seed) % 3).map(|n| n.to_string()).collect();
+        for id in &asked {
+            let lookup = Lookup {
+                run: job.run,
+                fence: job.fence,
+                id: id.parse().unwrap(),
+                name: "TOKEN".parse().unwrap(),
+                environment: None,
+                space: LookupSpace::OfJob,
+            };
+            self.connection.submit(Frame::Lookup(lookup)).unwrap();
+        }
+        while !asked.is_empty() {
+            match self.inbox.recv().await {
+                Some(Outgoing::Secret(answer)) if answer.fence == job.fence => {
+                    assert!(asked.remove(answer.id.as_str()), "each is answered once");
+                    let (version, value) = answer.found.expect("it is set");
+                    assert_eq!(value.expose(), token(version).as_bytes());
+                    self.book.lock().told.insert((job.run, version));
+                }
+                Some(Outgoing::Unanswered { fence, id, .. }) if fence == job.fence => {
+                    assert!(asked.remove(id.as_str()), "each is answered once");
+                }
+                Some(Outgoing::Cancel { run, fence, .. }) if (run, fence) == (job.run, job.fence) => return false,
+                Some(other) => self.hear(other),
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// Whether the frame was stored, for all we know.
     async fn report(&mut self, job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) -> bool {
-        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending }).unwrap();
+        self.connection.submit(report_of(job, outcomes, ending)).unwrap();
         loop {
             match self.inbox.recv().await {
                 Some(Outgoing::Ack(ack)) if ack.run == job.run && ack.fence == job.fence => return true,
@@ -183,8 +223,13 @@ async fn worker(runtime: Runtime, mut seed: u64, book: SharedBook) {
     }
 }
 
-/// Emits events, and cancels a run now and then.
-async fn emit(world: &World, count: u64, seed: &mut u64, book: &SharedBook) -> Vec<(String, Revision)> {
+/// Emits events, and cancels a run or rotates the secret now and then.
+async fn emit(
+    world: &World,
+    count: u64,
+    (seed, version): (&mut u64, &mut u64),
+    book: &SharedBook,
+) -> Vec<(String, Revision)> {
     let mut events = Vec::new();
     for _ in 0..count {
         events.push(world.emit("payout.requested", "{}").await);
@@ -195,6 +240,10 @@ async fn emit(world: &World, count: u64, seed: &mut u64, book: &SharedBook) -> V
         if let Some(run) = chosen {
             // It may have ended, and the store may not answer.
             let _ = world.engine.runtime().cancel(&admin(), &env(), run, None).await;
+        }
+        if random(seed).is_multiple_of(16) {
+            *version += 1;
+            assert_eq!(world.set("TOKEN", &token(*version)).await, *version);
         }
         if random(seed).is_multiple_of(8) {
             tokio::time::sleep(Duration::from_millis(random(seed) % 8)).await;
@@ -209,6 +258,30 @@ fn hire(world: &World, seed: &mut u64, book: &SharedBook) -> JoinSet<()> {
         workers.spawn(worker(world.engine.runtime().clone(), random(seed), book.clone()));
     }
     workers
+}
+
+/// The value of a version of `TOKEN`.
+fn token(version: u64) -> String {
+    format!("token-number-{version}")
+}
+
+/// Whatever a worker was told stands in the journal of its run and in the audit.
+async fn check_told(world: &World, book: &SharedBook) {
+    let told = std::mem::take(&mut book.lock().told);
+    assert!(!told.is_empty());
+    let (mut entries, mut after) = (Vec::new(), Some(Revision::ZERO));
+    while let Some(from) = after {
+        let page = world.engine.audit().list(&admin(), &env(), from, 1_000).await.unwrap();
+        entries.extend(page.items);
+        after = page.next.map(|next| Revision(next.parse().expect("a revision")));
+    }
+    for (run, version) in told {
+        let told = secret_version("TOKEN", version, None);
+        let detail = world.run(run).await;
+        assert!(detail.deliveries.iter().any(|delivery| delivery.secrets.contains(&told)), "{run} was told {version}");
+        let is_entry = |fact: &Fact| matches!(fact, Fact::Delivered { run: of, secrets, .. } if *of == run && secrets.contains(&told));
+        assert!(entries.iter().any(|entry| is_entry(&entry.fact)), "{run} was told {version}");
+    }
 }
 
 /// What a journal says in the clear: how the run stood after each record, and which steps the record is the first to name.
@@ -243,7 +316,7 @@ async fn finish(world: &World, events: &[(String, Revision)], book: &SharedBook)
     let all_ended = async {
         for event in events {
             let (event, patience) = ((event.0.as_str(), event.1), Duration::from_secs(30));
-            let started = world.engine.runtime().event_runs(&admin(), &env(), event, patience).await.unwrap();
+            let started = world.engine.runtime().event_runs(&admin(), &scope(None), event, patience).await.unwrap();
             assert!(started.dispatched);
             assert_eq!(started.runs.len(), 1, "one run of event {}", event.0);
             assert!(started.runs[0].info.status.has_ended(), "{:?}", started.runs[0].info);
@@ -293,22 +366,24 @@ async fn finish(world: &World, events: &[(String, Revision)], book: &SharedBook)
 async fn live_through(mut seed: u64) {
     let book = SharedBook::default();
     let world = World::new().await;
+    let mut version = world.set("TOKEN", &token(1)).await;
     // The functions are known before the first event.
     drop(connect(world.engine.runtime(), 1).await);
     world.cable.weather(Some((random(&mut seed), 30)));
     let mut workers = hire(&world, &mut seed, &book);
-    let mut events = emit(&world, 100, &mut seed, &book).await;
+    let mut events = emit(&world, 100, (&mut seed, &mut version), &book).await;
     // The process dies: its workers hear of it as a broken connection.
     world.cable.cut();
     workers.shutdown().await;
     let world = world.restarted().await;
     world.cable.weather(Some((random(&mut seed), 30)));
     let mut workers = hire(&world, &mut seed, &book);
-    events.extend(emit(&world, 60, &mut seed, &book).await);
+    events.extend(emit(&world, 60, (&mut seed, &mut version), &book).await);
     world.cable.weather(None);
     workers.shutdown().await;
     finish(&world, &events, &book).await;
     check_journals(&world).await;
+    check_told(&world, &book).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

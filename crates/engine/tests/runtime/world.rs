@@ -5,15 +5,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use claviger_core::{
     Bounds, Caller, EnvironmentName, FunctionId, Reach, Revision, Role, Scope, SecretName, SecretValue,
     run::{Retry, RunId},
+    secret::SecretVersion,
 };
 use claviger_crypto::MasterKey;
 use claviger_engine::{
     Clock, Engine, Names, Parts, WallClock,
     events::NewEvent,
     runtime::{
-        Ack, CancelReason, Connection, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, Job, Json, Made,
-        Outcome, Outgoing, Registration, Retryable, RunDetail, Status,
+        Ack, CancelReason, Connection, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, Job, JobReport,
+        Json, Lookup, LookupSpace, Made, Outcome, Outgoing, Registration, Retryable, RunDetail, Status,
     },
+    spaces::NewSpace,
     vault::{SetSecret, Short},
 };
 use claviger_store::{Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Queue};
@@ -53,11 +55,35 @@ pub(crate) fn function(id: &str) -> FunctionSpec {
     FunctionSpec {
         id: id.parse().unwrap(),
         triggers: vec![format!("{id}.requested").parse().unwrap()],
+        spaces: None,
         secrets: Vec::new(),
+        lookups: false,
         retry: Retry { max_attempts: 3, initial_delay: Duration::from_millis(5), ..Retry::default() },
         concurrency: None,
         timeout: None,
     }
+}
+
+/// A function that looks secrets up.
+pub(crate) fn listener(id: &str) -> FunctionSpec {
+    FunctionSpec { lookups: true, ..function(id) }
+}
+
+/// Of the environment, or of a space of it.
+pub(crate) fn scope(space: Option<&str>) -> Scope {
+    Scope { environment: env(), space: space.map(|space| space.parse().unwrap()) }
+}
+
+/// A worker's key, narrowed to what is given but for secrets.
+pub(crate) fn caller(bounds: Bounds) -> Caller {
+    let bounds = Bounds { secrets: vec!["*".to_owned()], ..bounds };
+    Caller { id: "worker-key".into(), role: Role::Runtime, reach: Reach::One(env()), bounds: Arc::new(bounds) }
+}
+
+/// The same, narrowed to spaces.
+pub(crate) fn caller_in(spaces: &[&str]) -> Caller {
+    let spaces = Some(spaces.iter().map(|space| space.parse().unwrap()).collect());
+    caller(Bounds { spaces, ..Bounds::default() })
 }
 
 pub(crate) fn declared(name: &str) -> DeclaredSecret {
@@ -74,13 +100,18 @@ impl World {
     }
 
     pub(crate) async fn on(ledger: Arc<dyn Ledger>) -> World {
-        World::with(ledger, Arc::new(MemoryIndex::new())).await
+        World::with(ledger, Arc::new(MemoryIndex::new()), Arc::new(WallClock)).await
     }
 
-    async fn with(ledger: Arc<dyn Ledger>, index: Arc<MemoryIndex>) -> World {
+    /// One with a clock of its own.
+    pub(crate) async fn by(clock: Arc<dyn Clock>) -> World {
+        World::with(Arc::new(MemoryLedger::new()), Arc::new(MemoryIndex::new()), clock).await
+    }
+
+    async fn with(ledger: Arc<dyn Ledger>, index: Arc<MemoryIndex>, clock: Arc<dyn Clock>) -> World {
         let cable = Arc::new(Cable::new(ledger.clone()));
         let queue = Arc::new(MemoryQueue::new());
-        World { engine: open(cable.clone(), queue, index.clone(), Arc::new(WallClock)).await, ledger, cable, index }
+        World { engine: open(cable.clone(), queue, index.clone(), clock).await, ledger, cable, index }
     }
 
     /// One of several engines on the same store.
@@ -99,16 +130,24 @@ impl World {
     pub(crate) async fn restarted(self) -> World {
         self.cable.cut();
         drop(self.engine);
-        World::with(self.ledger, self.index).await
+        World::with(self.ledger, self.index, Arc::new(WallClock)).await
     }
 
     pub(crate) async fn set(&self, name: &str, value: &str) -> u64 {
-        let scope = Scope::environment(env());
+        self.set_in(&scope(None), name, value).await
+    }
+
+    pub(crate) async fn set_in(&self, scope: &Scope, name: &str, value: &str) -> u64 {
         let name: SecretName = name.parse().unwrap();
         let value = SecretValue::new(value.as_bytes().to_vec());
         let set = SetSecret { value, description: None, short: Short::Refuse, expected: None };
-        let outcome = self.engine.vault().set(&admin(), &scope, &name, set).await.unwrap();
+        let outcome = self.engine.vault().set(&admin(), scope, &name, set).await.unwrap();
         outcome.secret.secret.latest
+    }
+
+    pub(crate) async fn space(&self, name: &str) {
+        let new = NewSpace { name: name.parse().unwrap(), metadata: json("{}") };
+        self.engine.spaces().create(&admin(), &env(), new).await.unwrap();
     }
 
     pub(crate) async fn emit(&self, name: &str, data: &str) -> (String, Revision) {
@@ -116,16 +155,23 @@ impl World {
     }
 
     pub(crate) async fn emit_as(&self, id: Option<&str>, name: &str, data: &str) -> (String, Revision) {
-        let event = NewEvent { id: id.map(str::to_owned), name: name.parse().unwrap(), data: data.as_bytes().to_vec() };
+        self.emit_in(None, id, (name, data)).await
+    }
+
+    pub(crate) async fn emit_in(
+        &self,
+        space: Option<&str>,
+        id: Option<&str>,
+        (name, data): (&str, &str),
+    ) -> (String, Revision) {
+        let (id, space) = (id.map(str::to_owned), space.map(|space| space.parse().unwrap()));
+        let event = NewEvent { id, name: name.parse().unwrap(), data: data.as_bytes().to_vec(), space };
         let emitted = self.engine.events().emit(&admin(), &env(), event).await.unwrap();
         (emitted.id.to_string(), emitted.revision)
     }
 
     pub(crate) async fn worker(&self, functions: Vec<FunctionSpec>, credit: u32) -> Worker {
-        let bounds = Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() };
-        let caller =
-            Caller { id: "worker-key".into(), role: Role::Runtime, reach: Reach::One(env()), bounds: Arc::new(bounds) };
-        self.worker_of(caller, functions, credit).await
+        self.worker_of(caller(Bounds::default()), functions, credit).await
     }
 
     pub(crate) async fn worker_of(&self, caller: Caller, functions: Vec<FunctionSpec>, credit: u32) -> Worker {
@@ -136,9 +182,30 @@ impl World {
 
     /// The runs of an event once it was dispatched.
     pub(crate) async fn runs_of(&self, event: &(String, Revision)) -> Vec<RunDetail> {
-        let runtime = self.engine.runtime();
-        let runs = runtime.event_runs(&admin(), &env(), (&event.0, event.1), Duration::ZERO).await.unwrap();
+        self.runs_in(None, event).await
+    }
+
+    /// The same of an event of a space.
+    async fn runs_in(&self, space: Option<&str>, event: &(String, Revision)) -> Vec<RunDetail> {
+        let (runtime, scope) = (self.engine.runtime(), scope(space));
+        let runs = runtime.event_runs(&admin(), &scope, (&event.0, event.1), Duration::ZERO).await.unwrap();
         runs.runs
+    }
+
+    /// The runs of an event of a space, or of the environment itself, all of them: none will be added.
+    pub(crate) async fn all_runs_of(&self, space: Option<&str>, event: &(String, Revision)) -> Vec<RunDetail> {
+        let scope = scope(space);
+        within(async {
+            loop {
+                let runtime = self.engine.runtime();
+                let runs = runtime.event_runs(&admin(), &scope, (&event.0, event.1), Duration::ZERO).await.unwrap();
+                if runs.dispatched {
+                    return runs.runs;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        })
+        .await
     }
 
     pub(crate) async fn run(&self, id: RunId) -> RunDetail {
@@ -162,9 +229,14 @@ impl World {
 
     /// Waits until an event has a run of a status, and answers the run.
     pub(crate) async fn run_with(&self, event: &(String, Revision), status: Status) -> RunDetail {
+        self.run_in(None, event, status).await
+    }
+
+    /// The same of an event of a space.
+    pub(crate) async fn run_in(&self, space: Option<&str>, event: &(String, Revision), status: Status) -> RunDetail {
         within(async {
             loop {
-                if let Some(run) = self.runs_of(event).await.into_iter().find(|run| run.info.status == status) {
+                if let Some(run) = self.runs_in(space, event).await.into_iter().find(|run| run.info.status == status) {
                     return run;
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
@@ -188,11 +260,21 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// What comes next but for changes of what was looked up: some that were made before are told only later.
+    pub(crate) async fn hear(&mut self) -> Option<Outgoing> {
+        loop {
+            match within(self.inbox.recv()).await {
+                Some(Outgoing::Changed { .. }) => {}
+                other => return other,
+            }
+        }
+    }
+
     pub(crate) async fn job(&mut self) -> Job {
         if let Some(job) = self.jobs.pop_front() {
             return job;
         }
-        match within(self.inbox.recv()).await {
+        match self.hear().await {
             Some(Outgoing::Job(job)) => *job,
             other => panic!("expected a job, got {other:?}"),
         }
@@ -200,7 +282,7 @@ impl Worker {
 
     pub(crate) async fn ack(&mut self) -> Ack {
         loop {
-            match within(self.inbox.recv()).await {
+            match self.hear().await {
                 Some(Outgoing::Ack(ack)) => return ack,
                 Some(Outgoing::Job(job)) => self.jobs.push_back(*job),
                 other => panic!("expected an ack, got {other:?}"),
@@ -209,14 +291,59 @@ impl Worker {
     }
 
     pub(crate) async fn cancelled(&mut self) -> CancelReason {
-        match within(self.inbox.recv()).await {
+        match self.hear().await {
             Some(Outgoing::Cancel { reason, .. }) => reason,
             other => panic!("expected a cancel, got {other:?}"),
         }
     }
 
+    /// Asks for a secret by name.
+    pub(crate) fn ask(&self, job: &Job, id: &str, name: &str) {
+        self.ask_in(job, id, (name, None, LookupSpace::OfJob));
+    }
+
+    pub(crate) fn ask_in(&self, job: &Job, id: &str, (name, environment, space): (&str, Option<&str>, LookupSpace)) {
+        let (id, name) = (id.parse().unwrap(), name.parse().unwrap());
+        let environment = environment.map(|environment| environment.parse().unwrap());
+        let lookup = Lookup { run: job.run, fence: job.fence, id, name, environment, space };
+        self.connection.submit(Frame::Lookup(lookup)).unwrap();
+    }
+
+    /// The next answer to a look-up: its id, and what was found.
+    pub(crate) async fn found(&mut self) -> (String, Option<(u64, String)>) {
+        let answer = match self.hear().await {
+            Some(Outgoing::Secret(answer)) => answer,
+            other => panic!("expected a secret, got {other:?}"),
+        };
+        let text = |value: &SecretValue| String::from_utf8(value.expose().to_vec()).unwrap();
+        (answer.id.to_string(), answer.found.map(|(version, value)| (version, text(&value))))
+    }
+
+    /// Waits until the job is told of a change, and what it is a change to is to be found.
+    pub(crate) async fn changes_to(&mut self, job: &Job, name: &str, expected: Option<(u64, &str)>) {
+        let expected = expected.map(|(version, value)| (version, value.to_owned()));
+        loop {
+            match within(self.inbox.recv()).await {
+                Some(Outgoing::Changed { run, fence, name: changed }) => {
+                    assert_eq!((run, fence, changed.as_str()), (job.run, job.fence, name));
+                }
+                other => panic!("expected to hear of a change, got {other:?}"),
+            }
+            // It may have been one before.
+            if self.look_up(job, name).await == expected {
+                return;
+            }
+        }
+    }
+
+    /// Looks a secret up where the job is.
+    pub(crate) async fn look_up(&mut self, job: &Job, name: &str) -> Option<(u64, String)> {
+        self.ask(job, "1", name);
+        self.found().await.1
+    }
+
     pub(crate) fn send(&self, job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) {
-        self.connection.submit(Frame { run: job.run, fence: job.fence, outcomes, ending }).unwrap();
+        self.connection.submit(report_of(job, outcomes, ending)).unwrap();
     }
 
     pub(crate) async fn report(&mut self, job: &Job, outcomes: Vec<Outcome>) -> Ack {
@@ -239,6 +366,14 @@ impl Worker {
         self.send(job, Vec::new(), Some(FrameEnd::Fail { error, retryable }));
         assert!(self.ack().await.ended);
     }
+}
+
+pub(crate) fn secret_version(name: &str, version: u64, space: Option<&str>) -> SecretVersion {
+    SecretVersion { name: name.parse().unwrap(), version, space: space.map(|space| space.parse().unwrap()) }
+}
+
+pub(crate) fn report_of(job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) -> Frame {
+    Frame::Report(JobReport { run: job.run, fence: job.fence, outcomes, ending })
 }
 
 pub(crate) fn returned(id: &str, result: &str) -> Outcome {

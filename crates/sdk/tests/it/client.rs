@@ -53,6 +53,16 @@ async fn an_event_is_posted_to_its_environment() {
 }
 
 #[tokio::test]
+async fn an_event_is_emitted_in_a_space() {
+    let server = Server::bind().await;
+    let stored = json!({"id": "ev_1", "name": "order:created", "environment": "a/b", "space": "acme", "revision": 12});
+    let client = client(&server).in_space("acme");
+    let (event, request) = tokio::join!(client.emit("order:created", 7), answer(&server, "202 Accepted", stored));
+    assert_eq!(event.expect("a stored event").space.as_deref(), Some("acme"));
+    assert_eq!(request.body, json!({"name": "order:created", "data": 7, "space": "acme"}));
+}
+
+#[tokio::test]
 async fn a_refusal_names_its_code_and_not_the_key() {
     let server = Server::bind().await;
     let problem = json!({"code": "denied", "detail": format!("{KEY} may not do that"), "requestId": "req_1"});

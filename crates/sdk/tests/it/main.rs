@@ -3,6 +3,8 @@
 mod client;
 mod connection;
 mod failures;
+mod listeners;
+mod lookups;
 mod secrets;
 mod server;
 mod steps;

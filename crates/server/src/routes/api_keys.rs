@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use claviger_api::{ApiKey, ApiKeyList, CreateApiKey, CreatedApiKey, SecretText};
-use claviger_core::{Bounds, Caller, EnvironmentName, FunctionId, Pattern, Reach, Role};
+use claviger_core::{Bounds, Caller, EnvironmentName, FunctionId, Pattern, Reach, Role, SpaceName};
 use claviger_engine::access::{ApiKeyMetadata, NewApiKey};
 use http::StatusCode;
 
@@ -61,7 +61,14 @@ fn read(app: &App, caller: &Caller, new: CreateApiKey) -> Result<NewApiKey, Fail
         new.role.parse().map_err(|error: claviger_core::UnknownRole| Failure::invalid(error.to_string()))?;
     let functions = new.functions.map(|ids| ids.iter().map(|id| id.parse()).collect::<Result<Vec<FunctionId>, _>>());
     let events: Vec<Pattern> = new.events.iter().map(|pattern| pattern.parse()).collect::<Result<_, _>>()?;
-    let bounds = Bounds { secrets: new.secrets, functions: functions.transpose()?, events, origins: new.origins };
+    let spaces = new.spaces.map(|names| names.iter().map(|name| name.parse()).collect::<Result<Vec<SpaceName>, _>>());
+    let bounds = Bounds {
+        secrets: new.secrets,
+        functions: functions.transpose()?,
+        spaces: spaces.transpose()?,
+        events,
+        origins: new.origins,
+    };
     let ttl = new.ttl_seconds.map(Duration::from_secs);
     Ok(NewApiKey {
         role,
@@ -92,6 +99,7 @@ fn show(info: &ApiKeyMetadata) -> ApiKey {
         description: info.description.clone(),
         secrets: bounds.secrets.clone(),
         functions: bounds.functions.as_ref().map(|ids| ids.iter().map(ToString::to_string).collect()),
+        spaces: bounds.spaces.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
         events: bounds.events.iter().map(ToString::to_string).collect(),
         origins: bounds.origins.clone(),
         created_at: instant(info.created_at),

@@ -40,16 +40,25 @@ fn show(entry: audit::AuditEntry) -> AuditEntry {
         caller: entry.caller.to_string(),
         function: None,
         run: None,
+        run_environment: None,
         secrets: Vec::new(),
         reason: None,
     };
     match entry.fact {
-        Fact::Delivered { function, run, secrets } => AuditEntry {
+        Fact::Delivered { function, run, home, secrets } => AuditEntry {
             action: "secret.receive".to_owned(),
             outcome: AuditOutcome::Delivered,
             function: Some(function.to_string()),
             run: Some(run.to_string()),
+            run_environment: home.map(|home| home.to_string()),
             secrets: secret_versions(&secrets),
+            ..shown
+        },
+        Fact::HandedOver { what, secrets } => AuditEntry {
+            action: "secret.receive".to_owned(),
+            outcome: AuditOutcome::Delivered,
+            secrets: secret_versions(&secrets),
+            reason: Some(what),
             ..shown
         },
         Fact::Refused { role, permission, what, unrecorded } => {

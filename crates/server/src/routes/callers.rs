@@ -10,7 +10,7 @@ use crate::{
     query::Query,
 };
 
-/// Who the API key belongs to: its role and its environments.
+/// Who the API key belongs to: its role, its environments and spaces.
 #[utoipa::path(get, path = "/v1/caller", tag = "access", responses((status = 200, body = CallerView)))]
 pub(crate) async fn caller(Authenticated(caller): Authenticated, query: Query) -> Result<Json<CallerView>, Failure> {
     query.only(&[])?;
@@ -18,6 +18,11 @@ pub(crate) async fn caller(Authenticated(caller): Authenticated, query: Query) -
         Reach::All => ReachView::All(AllEnvironments::All),
         Reach::One(environment) => ReachView::Some(vec![environment.to_string()]),
     };
-    let environment = own_environment(&caller).to_owned();
-    Ok(Json(CallerView { id: caller.id.to_string(), role: caller.role.to_string(), environments, environment }))
+    Ok(Json(CallerView {
+        id: caller.id.to_string(),
+        role: caller.role.to_string(),
+        environments,
+        environment: own_environment(&caller).to_owned(),
+        spaces: caller.bounds.spaces.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
+    }))
 }

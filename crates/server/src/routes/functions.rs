@@ -1,9 +1,9 @@
 //! Functions.
 
 use axum::{Json, extract::State};
-use claviger_api::{Concurrency, DeclaredSecret, Function, FunctionList, Retry};
+use claviger_api::{Concurrency, DeclaredSecret, Function, FunctionList, FunctionTrigger, MatchCondition, Retry};
 use claviger_core::run;
-use claviger_engine::runtime::ServedFunction;
+use claviger_engine::runtime::{self, ServedFunction};
 
 use super::show::instant;
 use crate::{app::App, caller::InEnvironment, failure::Failure, query::Query};
@@ -26,14 +26,14 @@ pub(crate) async fn list_functions(
 
 fn show(known: ServedFunction) -> Function {
     let (function, spec) = (&known.function, &known.function.spec);
-    let declared = |secret: &claviger_engine::runtime::DeclaredSecret| DeclaredSecret {
-        name: secret.name.to_string(),
-        required: secret.required,
-    };
+    let declared =
+        |secret: &runtime::DeclaredSecret| DeclaredSecret { name: secret.name.to_string(), required: secret.required };
     Function {
         id: spec.id.to_string(),
         environment: function.environment.to_string(),
-        triggers: spec.triggers.iter().map(ToString::to_string).collect(),
+        triggers: spec.triggers.iter().map(trigger).collect(),
+        spaces: spec.spaces.as_ref().map(|names| names.iter().map(ToString::to_string).collect()),
+        lookups: spec.lookups,
         secrets: spec.secrets.iter().map(declared).collect(),
         retry: retry(&spec.retry),
         concurrency: spec.concurrency.map(|limit| Concurrency { limit }),
@@ -41,6 +41,12 @@ fn show(known: ServedFunction) -> Function {
         workers: u64::try_from(known.workers).unwrap_or(u64::MAX),
         updated_at: instant(function.updated_at),
     }
+}
+
+fn trigger(trigger: &runtime::Trigger) -> FunctionTrigger {
+    let condition =
+        |known: &runtime::Condition| MatchCondition { path: known.path.clone(), equals: known.equals.clone() };
+    FunctionTrigger { event: trigger.event.to_string(), r#match: trigger.conditions.iter().map(condition).collect() }
 }
 
 fn retry(retry: &run::Retry) -> Retry {

@@ -7,12 +7,15 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
 use claviger_api::{Consistency, DeletedSecret, Encoding, Secret, SecretList, SecretVersion, SetSecret};
-use claviger_core::{Caller, Revision, Scope, SecretValue, secret::Action};
-use claviger_engine::vault::{self, SecretMetadata, Short};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use claviger_core::{Caller, Scope, SecretValue, secret::Action};
+use claviger_engine::vault::{self, Short};
+use http::{HeaderMap, StatusCode};
 
-use super::show::instant;
-use crate::{app::App, body, caller::InEnvironment, failure::Failure, path::SecretInPath, query::Query};
+use super::{
+    revisions::{etag, expected},
+    show::{instant, listed_secret, secret, space},
+};
+use crate::{app::App, body, caller::InScope, failure::Failure, path::SecretInPath, query::Query};
 
 const LIMIT: usize = 100;
 
@@ -21,7 +24,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// The secrets of an environment, by name.
+/// The secrets of an environment or a space, by name.
+///
+/// A space shows what it inherits, and what it blocks, with the `origin` of each.
 #[utoipa::path(
     get, path = "/v1/environments/{env}/secrets", tag = "secrets",
     params(
@@ -34,17 +39,21 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 )]
 pub(crate) async fn list_secrets(
     State(app): State<App>,
-    InEnvironment { caller, environment }: InEnvironment,
+    InScope { caller, scope }: InScope,
     query: Query,
 ) -> Result<Json<SecretList>, Failure> {
     let query = query.only(&["limit", "after", "consistency"])?;
-    let scope = Scope::environment(environment);
     make_consistent(&app, &query, &caller, &scope).await?;
     let page = app.engine.vault().list(&caller, &scope, query.text("after")?, query.number("limit", LIMIT)?).await?;
-    Ok(Json(SecretList { items: page.items.iter().map(show).collect(), next: page.next }))
+    Ok(Json(SecretList {
+        items: page.items.iter().map(|listed| listed_secret(&scope, listed)).collect(),
+        next: page.next,
+    }))
 }
 
 /// Sets a secret: adds a version and makes it active.
+///
+/// In a space it overrides the environment's, and lifts a block.
 #[utoipa::path(
     put, path = "/v1/environments/{env}/secrets/{name}", tag = "secrets",
     params(
@@ -65,25 +74,26 @@ pub(crate) async fn list_secrets(
 )]
 pub(crate) async fn set_secret(
     State(app): State<App>,
-    InEnvironment { caller, environment }: InEnvironment,
+    InScope { caller, scope }: InScope,
     SecretInPath(name): SecretInPath,
     headers: HeaderMap,
     body::Json(set): body::Json<SetSecret>,
 ) -> Result<impl IntoResponse, Failure> {
-    let expected = expected_revision(&headers)?;
+    let expected = expected(&headers)?;
     let short = if set.allow_short { Short::Accept } else { Short::Refuse };
     let (value, description) = value_of(set)?;
-    let scope = Scope::environment(environment);
     let set = vault::SetSecret { value, description, short, expected };
     let outcome = app.engine.vault().set(&caller, &scope, &name, set).await?;
     let status = match outcome.action {
         Action::Created => StatusCode::CREATED,
-        Action::Updated | Action::Deleted => StatusCode::OK,
+        _ => StatusCode::OK,
     };
-    Ok((status, etag(outcome.secret.revision), Json(show(&outcome.secret))))
+    Ok((status, etag(outcome.secret.revision), Json(secret(&outcome.secret))))
 }
 
 /// A secret's metadata, with its versions.
+///
+/// In a space also of one that it inherits or blocks; the `ETag` is there only if the space has a record of its own.
 #[utoipa::path(
     get, path = "/v1/environments/{env}/secrets/{name}", tag = "secrets",
     params(
@@ -95,23 +105,27 @@ pub(crate) async fn set_secret(
 )]
 pub(crate) async fn get_secret(
     State(app): State<App>,
-    InEnvironment { caller, environment }: InEnvironment,
+    InScope { caller, scope }: InScope,
     SecretInPath(name): SecretInPath,
     query: Query,
 ) -> Result<impl IntoResponse, Failure> {
-    let (query, scope) = (query.only(&["consistency"])?, Scope::environment(environment));
+    let query = query.only(&["consistency"])?;
     make_consistent(&app, &query, &caller, &scope).await?;
-    let known = app.engine.vault().describe(&caller, &scope, &name).await?;
+    let listed = app.engine.vault().describe(&caller, &scope, &name).await?;
+    let known = &listed.secret;
     let versions = known.secret.versions.iter().map(|version| SecretVersion {
         version: version.number,
         created_at: instant(version.created_at),
         created_by: version.created_by.to_string(),
     });
-    let secret = Secret { versions: Some(versions.collect()), ..show(&known) };
-    Ok((etag(known.revision), Json(secret)))
+    let shown = Secret { versions: Some(versions.collect()), ..listed_secret(&scope, &listed) };
+    let own = (known.secret.scope == scope).then(|| etag(known.revision));
+    Ok((own, Json(shown)))
 }
 
 /// Stops serving a secret. What it was can be set again; its version numbers go on.
+///
+/// In a space: what the environment has is visible again.
 #[utoipa::path(
     delete, path = "/v1/environments/{env}/secrets/{name}", tag = "secrets",
     params(
@@ -123,16 +137,16 @@ pub(crate) async fn get_secret(
 )]
 pub(crate) async fn delete_secret(
     State(app): State<App>,
-    InEnvironment { caller, environment }: InEnvironment,
+    InScope { caller, scope }: InScope,
     SecretInPath(name): SecretInPath,
     headers: HeaderMap,
 ) -> Result<Json<DeletedSecret>, Failure> {
-    let expected = expected_revision(&headers)?;
-    let scope = Scope::environment(environment);
+    let expected = expected(&headers)?;
     let deleted = app.engine.vault().delete(&caller, &scope, &name, expected).await?;
     Ok(Json(DeletedSecret {
         name: name.to_string(),
         environment: scope.environment.to_string(),
+        space: space(scope.space.as_ref()),
         version: deleted.secret.latest,
         revision: deleted.revision.0,
     }))
@@ -162,39 +176,4 @@ fn decode(text: &str) -> Result<SecretValue, Failure> {
     // The library's own error quotes a byte of the value.
     let length = decoded.map_err(|_| Failure::invalid("`value` is not base64"))?;
     Ok(SecretValue::take_from(&mut bytes[..length]))
-}
-
-/// `If-Match`: a revision, in quotes or not.
-fn expected_revision(headers: &HeaderMap) -> Result<Option<Revision>, Failure> {
-    let mut given = headers.get_all(header::IF_MATCH).iter();
-    let Some(value) = given.next() else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) && given.next().is_none();
-    let revision = is_number.then(|| digits.parse().ok()).flatten();
-    let revision = revision.ok_or_else(|| Failure::invalid("`If-Match` has to be one revision, such as `\"12\"`"))?;
-    Ok(Some(Revision(revision)))
-}
-
-fn etag(revision: Revision) -> [(header::HeaderName, HeaderValue); 1] {
-    // Digits in quotes are a header value.
-    let tag = HeaderValue::from_str(&format!("\"{revision}\"")).unwrap_or(HeaderValue::from_static("\"0\""));
-    [(header::ETAG, tag)]
-}
-
-fn show(known: &SecretMetadata) -> Secret {
-    let secret = &known.secret;
-    Secret {
-        name: secret.name.to_string(),
-        environment: secret.scope.environment.to_string(),
-        space: secret.scope.space.as_ref().map(ToString::to_string),
-        version: secret.active.unwrap_or(secret.latest),
-        revision: known.revision.0,
-        description: secret.description.clone(),
-        created_at: instant(secret.created_at),
-        updated_at: instant(secret.updated_at),
-        updated_by: secret.updated_by.to_string(),
-        unmaskable: secret.unmaskable,
-        versions: None,
-    }
 }

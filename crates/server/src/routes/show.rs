@@ -1,21 +1,68 @@
 //! From the engine's views to wire types.
 
 use claviger_api::{
-    AuditedSecret, Cancellation, Delivery, EventRef, FunctionFailure, Instant, Run, RunStatus, Step, StepStatus,
+    AuditedSecret, Cancellation, Delivery, EventRef, FunctionFailure, Instant, Origin, Run, RunStatus, Secret, Step,
+    StepStatus,
 };
 use claviger_core::{
-    SecretName, Timestamp,
+    EnvironmentName, Scope, SpaceName, Timestamp,
     run::{self, StepKind},
+    secret::SecretVersion,
 };
-use claviger_engine::runtime::{FunctionError, Json, RunDetail, RunSummary, Status, StepDetail, StepShown};
+use claviger_engine::{
+    runtime::{FunctionError, Json, RunDetail, RunSummary, Status, StepDetail, StepShown},
+    vault::{self, ListedSecret, SecretMetadata},
+};
 use serde_json::value::RawValue;
 
 pub(super) fn instant(at: Timestamp) -> Instant {
     Instant(at.0)
 }
 
-pub(super) fn secret_versions(secrets: &[(SecretName, u64)]) -> Vec<AuditedSecret> {
-    secrets.iter().map(|(name, version)| AuditedSecret { name: name.to_string(), version: *version }).collect()
+pub(super) fn space(name: Option<&SpaceName>) -> Option<String> {
+    name.map(ToString::to_string)
+}
+
+pub(super) fn secret_versions(secrets: &[SecretVersion]) -> Vec<AuditedSecret> {
+    let shown = |known: &SecretVersion| AuditedSecret {
+        name: known.name.to_string(),
+        version: known.version,
+        space: space(known.space.as_ref()),
+    };
+    secrets.iter().map(shown).collect()
+}
+
+/// A secret's own record.
+pub(super) fn secret(known: &SecretMetadata) -> Secret {
+    let secret = &known.secret;
+    Secret {
+        name: secret.name.to_string(),
+        environment: secret.scope.environment.to_string(),
+        space: space(secret.scope.space.as_ref()),
+        origin: None,
+        version: secret.active,
+        revision: known.revision.0,
+        description: secret.description.clone(),
+        created_at: instant(secret.created_at),
+        updated_at: instant(secret.updated_at),
+        updated_by: secret.updated_by.to_string(),
+        unmaskable: secret.unmaskable,
+        versions: None,
+    }
+}
+
+/// The same as it shows in a scope: in a space with its origin.
+pub(super) fn listed_secret(scope: &Scope, listed: &ListedSecret) -> Secret {
+    Secret { origin: scope.space.as_ref().map(|_| origin(listed.origin)), ..secret(&listed.secret) }
+}
+
+fn origin(origin: vault::Origin) -> Origin {
+    match origin {
+        vault::Origin::Own => Origin::Own,
+        vault::Origin::Inherited => Origin::Inherited,
+        vault::Origin::Overridden => Origin::Overridden,
+        vault::Origin::Blocked => Origin::Blocked,
+    }
 }
 
 /// A run as lists show it.
@@ -24,6 +71,7 @@ pub(super) fn run(known: RunSummary) -> Run {
         id: known.id.to_string(),
         function: known.function,
         environment: known.environment.to_string(),
+        space: space(known.space.as_ref()),
         status: status(known.status),
         attempt: known.attempt,
         event: EventRef { id: known.event_id, name: known.event_name },
@@ -56,7 +104,8 @@ pub(super) fn run_with_outcome(detail: RunDetail) -> Run {
 /// Everything about a run that people may see.
 pub(super) fn whole_run(mut detail: RunDetail) -> Run {
     let steps = std::mem::take(&mut detail.steps).into_iter().map(step).collect();
-    let deliveries = detail.deliveries.iter().map(delivery).collect();
+    let home = &detail.info.environment;
+    let deliveries = detail.deliveries.iter().map(|known| delivery(home, known)).collect();
     Run { steps: Some(steps), deliveries: Some(deliveries), ..run_with_outcome(detail) }
 }
 
@@ -91,8 +140,14 @@ fn step(known: StepDetail) -> Step {
     step
 }
 
-fn delivery(known: &run::Delivery) -> Delivery {
-    Delivery { at: instant(known.at), attempt: known.attempt, secrets: secret_versions(&known.secrets) }
+/// A delivery to a run of this environment.
+fn delivery(home: &EnvironmentName, known: &run::Delivery) -> Delivery {
+    Delivery {
+        at: instant(known.at),
+        attempt: known.attempt,
+        environment: (known.environment != *home).then(|| known.environment.to_string()),
+        secrets: secret_versions(&known.secrets),
+    }
 }
 
 /// What is there though it is `null` is written as `null`.

@@ -7,7 +7,7 @@ use axum::{
     response::sse::{self, KeepAlive, Sse},
 };
 use claviger_api::{Event, Gap};
-use claviger_core::Pattern;
+use claviger_core::{Pattern, SpaceName};
 use claviger_engine::{
     Error,
     events::{Cursor, Frame, Subscription},
@@ -17,7 +17,7 @@ use http::HeaderMap;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::show::instant;
+use super::show::{instant, space};
 use crate::{app::App, caller::InEnvironment, failure::Failure, query::Query};
 
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -32,6 +32,7 @@ const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
         ("env" = String, Path, description = "An environment", example = "default"),
         ("pattern" = Vec<String>, Query, description = "Patterns of event names, 1 to 64; may be repeated",
             example = json!(["system.secret.*.updated"])),
+        ("space" = Option<Vec<String>>, Query, description = "Only events of these spaces; may be repeated"),
         ("after" = Option<String>, Query, description = "A cursor to go on after"),
         ("Last-Event-ID" = Option<String>, Header, description = "The same; comes first"),
     ),
@@ -46,10 +47,12 @@ pub(crate) async fn subscribe(
     headers: HeaderMap,
     query: Query,
 ) -> Result<Sse<impl Stream<Item = Result<sse::Event, Infallible>>>, Failure> {
-    let query = query.only(&["pattern", "after"])?;
+    let query = query.only(&["pattern", "space", "after"])?;
     let patterns: Vec<Pattern> = query.all("pattern").map(str::parse).collect::<Result<_, _>>()?;
+    let spaces: Vec<SpaceName> = query.all("space").map(str::parse).collect::<Result<_, _>>()?;
+    let spaces = (!spaces.is_empty()).then_some(spaces);
     let after = cursor(&headers, &query)?;
-    let subscription = app.engine.events().subscribe(&caller, &environment, patterns, after).await?;
+    let subscription = app.engine.events().subscribe(&caller, &environment, patterns, after, spaces).await?;
     let frames = stream::unfold((subscription, app.stop.clone()), |(mut subscription, stop)| async move {
         let frame = next(&mut subscription, &stop).await?;
         Some((Ok(write(frame)), (subscription, stop)))
@@ -87,6 +90,7 @@ fn write(frame: Frame) -> sse::Event {
                 id: known.id.to_string(),
                 name: known.name.to_string(),
                 environment: known.environment.to_string(),
+                space: space(known.space.as_ref()),
                 at: instant(known.at),
                 revision: known.revision.0,
                 data: known.data.as_ref().to_owned(),

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use claviger_api::{
-    DeclaredSecret, FunctionFailure, Retry,
-    worker::{Hello, MatchCondition, Outcome, RunFrame, WorkerFunction},
+    DeclaredSecret, FunctionFailure, MatchCondition, Retry,
+    worker::{self, Hello, LookupFrame, Outcome, RunFrame, WorkerFunction},
 };
 use claviger_core::{
     EnvironmentName, Revision, Timestamp,
@@ -12,7 +12,10 @@ use claviger_core::{
 };
 use claviger_engine::{
     Error,
-    runtime::{self, Condition, Frame, FrameEnd, FunctionError, FunctionSpec, Made, Registration, Retryable},
+    runtime::{
+        self, Condition, Frame, FrameEnd, FunctionError, FunctionSpec, JobReport, Lookup, LookupId, LookupSpace, Made,
+        Registration, Retryable, Trigger,
+    },
 };
 
 /// Which of the frames about a run.
@@ -31,6 +34,8 @@ pub(super) enum Undecoded {
     Lost { run: String, fence: String },
     /// An outcome breaks a rule.
     Refused { run: RunId, fence: Revision, error: Error },
+    /// A look-up asks for what cannot be.
+    Unanswered { run: RunId, fence: Revision, id: LookupId, error: Error },
 }
 
 /// What `hello` declares.
@@ -40,15 +45,21 @@ pub(super) fn registration(hello: Hello, environment: EnvironmentName) -> Result
 }
 
 fn function(declared: WorkerFunction) -> Result<FunctionSpec, Error> {
-    let triggers = declared.triggers.iter().map(|trigger| trigger.event.parse());
+    let spaces = declared.spaces.map(|names| names.iter().map(|name| name.parse()).collect::<Result<_, _>>());
     Ok(FunctionSpec {
         id: declared.id.parse()?,
-        triggers: triggers.collect::<Result<_, _>>()?,
+        triggers: declared.triggers.into_iter().map(trigger).collect::<Result<_, _>>()?,
+        spaces: spaces.transpose()?,
         secrets: declared.secrets.iter().map(secret).collect::<Result<_, _>>()?,
+        lookups: declared.lookups,
         retry: declared.retry.map(retry).unwrap_or_default(),
         concurrency: declared.concurrency.map(|concurrency| concurrency.limit),
         timeout: declared.timeout_ms.map(Duration::from_millis),
     })
+}
+
+fn trigger(declared: worker::Trigger) -> Result<Trigger, Error> {
+    Ok(Trigger { event: declared.event.parse()?, conditions: declared.r#match.into_iter().map(condition).collect() })
 }
 
 fn secret(declared: &DeclaredSecret) -> Result<runtime::DeclaredSecret, Error> {
@@ -66,9 +77,7 @@ fn retry(declared: Retry) -> run::Retry {
 
 /// A frame about a run.
 pub(super) fn frame(kind: Kind, frame: RunFrame) -> Result<Frame, Undecoded> {
-    let (Ok(run), Ok(fence)) = (frame.run.parse::<RunId>(), frame.fence.parse::<u64>().map(Revision)) else {
-        return Err(Undecoded::Lost { run: frame.run, fence: frame.fence });
-    };
+    let (run, fence) = claim(frame.run, frame.fence)?;
     let outcomes = frame.outcomes.into_iter().map(outcome).collect::<Result<_, _>>();
     let outcomes = outcomes.map_err(|error| Undecoded::Refused { run, fence, error })?;
     let ending = match kind {
@@ -84,7 +93,31 @@ pub(super) fn frame(kind: Kind, frame: RunFrame) -> Result<Frame, Undecoded> {
             },
         }),
     };
-    Ok(Frame { run, fence, outcomes, ending })
+    Ok(Frame::Report(JobReport { run, fence, outcomes, ending }))
+}
+
+/// A question for a secret.
+pub(super) fn lookup(frame: LookupFrame) -> Result<Frame, Undecoded> {
+    let (run, fence) = claim(frame.run, frame.fence)?;
+    let id: LookupId = frame.id.parse().map_err(|error| Undecoded::Refused { run, fence, error })?;
+    let asked = || {
+        let environment = frame.environment.map(|name| name.parse()).transpose()?;
+        let space = match frame.space {
+            worker::LookupSpace::OfJob => LookupSpace::OfJob,
+            worker::LookupSpace::None => LookupSpace::Environment,
+            worker::LookupSpace::Named(name) => LookupSpace::Named(name.parse()?),
+        };
+        Ok(Lookup { run, fence, id: id.clone(), name: frame.name.parse()?, environment, space })
+    };
+    asked().map(Frame::Lookup).map_err(|error: Error| Undecoded::Unanswered { run, fence, id, error })
+}
+
+/// The run and the claim that a frame names.
+fn claim(run: String, fence: String) -> Result<(RunId, Revision), Undecoded> {
+    match (run.parse(), fence.parse()) {
+        (Ok(run), Ok(fence)) => Ok((run, Revision(fence))),
+        _ => Err(Undecoded::Lost { run, fence }),
+    }
 }
 
 fn outcome(outcome: Outcome) -> Result<runtime::Outcome, Error> {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use claviger_api::{
     FunctionFailure,
-    worker::{Job, JobEvent, JobSecret, JobStep, ToWorker},
+    worker::{FoundSecret, Job, JobEvent, JobSecret, JobStep, LookedUp, ToWorker},
 };
-use claviger_engine::runtime::{self, FunctionError, Known, Outgoing};
+use claviger_core::{SecretName, SecretValue, SpaceName};
+use claviger_engine::runtime::{self, FunctionError, Known, LookupId, Outgoing};
 use serde_json::value::RawValue;
 
 use super::outbound::Reply;
@@ -41,7 +42,14 @@ pub(super) fn outgoing(outgoing: &Outgoing) -> String {
         Outgoing::Cancel { run, fence, reason } => {
             text(&ToWorker::Cancel { run: run.to_string(), fence: fence.to_string(), reason: reason.as_str() })
         }
-        Outgoing::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), error),
+        Outgoing::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), None, error),
+        Outgoing::Secret(answer) => text_within(&ToWorker::Secret(looked_up(answer)), room_of_answer(answer)),
+        Outgoing::Unanswered { run, fence, id, error } => {
+            refused((run.to_string(), fence.to_string()), Some(id), error)
+        }
+        Outgoing::Changed { run, fence, name } => {
+            text(&ToWorker::Changed { run: run.to_string(), fence: fence.to_string(), name: name.as_str() })
+        }
         Outgoing::Drain => text(&ToWorker::Drain),
     }
 }
@@ -54,9 +62,11 @@ pub(super) fn reply(reply: Reply) -> String {
             detail: claviger_api::worker::FrameError::UnknownType.to_string(),
             run: None,
             fence: None,
+            id: None,
         }),
         Reply::Lost { run, fence } => text(&ToWorker::Cancel { run, fence, reason: "lost" }),
-        Reply::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), &error),
+        Reply::Refused { run, fence, error } => refused((run.to_string(), fence.to_string()), None, &error),
+        Reply::Unanswered { run, fence, id, error } => refused((run.to_string(), fence.to_string()), Some(&id), &error),
     }
 }
 
@@ -64,8 +74,14 @@ pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn refused((run, fence): (String, String), error: &claviger_engine::Error) -> String {
-    text(&ToWorker::Error { code: error.code(), detail: error.to_string(), run: Some(run), fence: Some(fence) })
+fn refused((run, fence): (String, String), id: Option<&LookupId>, error: &claviger_engine::Error) -> String {
+    text(&ToWorker::Error {
+        code: error.code(),
+        detail: error.to_string(),
+        run: Some(run),
+        fence: Some(fence),
+        id: id.map(LookupId::as_str),
+    })
 }
 
 fn job(job: &runtime::Job) -> Job<'_> {
@@ -80,15 +96,30 @@ fn job(job: &runtime::Job) -> Job<'_> {
             data: &job.event.data,
             at: job.event.at.0,
             environment: job.environment.as_str(),
+            space: job.event.space.as_ref().map(SpaceName::as_str),
         },
         steps: job.steps.iter().map(step).collect(),
         secrets: job.secrets.iter().map(secret).collect(),
     }
 }
 
-/// The one place where a value goes into a frame.
 fn secret(secret: &runtime::JobSecret) -> JobSecret<'_> {
-    JobSecret::new(secret.name.as_str(), secret.version, secret.value.expose())
+    JobSecret::new(secret.name.as_str(), secret.version, bytes(&secret.value))
+}
+
+fn looked_up(answer: &runtime::LookedUp) -> LookedUp<'_> {
+    LookedUp {
+        run: answer.run.to_string(),
+        fence: answer.fence.to_string(),
+        id: answer.id.as_str(),
+        name: answer.name.as_str(),
+        found: answer.found.as_ref().map(|(version, value)| FoundSecret::new(*version, bytes(value))),
+    }
+}
+
+/// The one place where a value goes into a frame.
+fn bytes(value: &SecretValue) -> &[u8] {
+    value.expose()
 }
 
 fn step(step: &runtime::JobStep) -> JobStep<'_> {
@@ -106,11 +137,22 @@ fn failure(error: &FunctionError) -> FunctionFailure {
 }
 
 fn room(job: &runtime::Job) -> usize {
-    let secrets = job.secrets.iter().map(|secret| ESCAPED * (secret.value.len() + secret.name.as_str().len()) + 64);
+    let secrets = job.secrets.iter().map(|secret| room_of_secret(&secret.name, &secret.value));
     let steps = job.steps.iter().map(|step| match &step.known {
         Known::Result(Some(result)) => result.get().len() + ESCAPED * 200,
         Known::Error(error) => ESCAPED * (error.message.len() + error.stack.as_ref().map_or(0, String::len) + 200),
         Known::Result(None) | Known::Open(_) => ESCAPED * 200,
     });
-    FRAME_ROOM + job.event.data.get().len() + 2 * job.event.id.len() + secrets.sum::<usize>() + steps.sum::<usize>()
+    let place = job.event.space.as_ref().map_or(0, |space| ESCAPED * space.as_str().len());
+    let event = job.event.data.get().len() + 2 * job.event.id.len() + place;
+    FRAME_ROOM + event + secrets.sum::<usize>() + steps.sum::<usize>()
+}
+
+fn room_of_answer(answer: &runtime::LookedUp) -> usize {
+    let value = answer.found.as_ref().map(|(_, value)| room_of_secret(&answer.name, value));
+    FRAME_ROOM + ESCAPED * answer.name.as_str().len() + value.unwrap_or_default()
+}
+
+fn room_of_secret(name: &SecretName, value: &SecretValue) -> usize {
+    ESCAPED * (value.len() + name.as_str().len()) + 64
 }

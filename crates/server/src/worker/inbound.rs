@@ -1,8 +1,8 @@
 //! What comes from a worker.
 
 use axum::extract::ws::{Message, Utf8Bytes, WebSocket};
-use claviger_api::worker::{FrameError, FromWorker, Hello, PROTOCOL, RunFrame};
-use claviger_engine::runtime::Connection;
+use claviger_api::worker::{FrameError, FromWorker, Hello, PROTOCOL};
+use claviger_engine::runtime::{Connection, Frame};
 use futures_util::{StreamExt, stream::SplitStream};
 use tokio::{sync::mpsc::Sender, time::timeout};
 
@@ -78,10 +78,11 @@ impl Inbound {
 fn take(frame: FromWorker, connection: &Connection) -> Result<Option<Reply>, Closing> {
     let reply = match frame {
         FromWorker::Hello(_) => return Err(Closing::protocol("invalid_request", "`hello` was said already")),
-        FromWorker::Step(frame) => submit(Kind::Step, frame, connection)?,
-        FromWorker::Suspend(frame) => submit(Kind::Suspend, frame, connection)?,
-        FromWorker::Complete(frame) => submit(Kind::Complete, frame, connection)?,
-        FromWorker::Fail(frame) => submit(Kind::Fail, frame, connection)?,
+        FromWorker::Step(frame) => submit(decode::frame(Kind::Step, frame), connection)?,
+        FromWorker::Suspend(frame) => submit(decode::frame(Kind::Suspend, frame), connection)?,
+        FromWorker::Complete(frame) => submit(decode::frame(Kind::Complete, frame), connection)?,
+        FromWorker::Fail(frame) => submit(decode::frame(Kind::Fail, frame), connection)?,
+        FromWorker::Lookup(frame) => submit(decode::lookup(frame), connection)?,
         FromWorker::Heartbeat => {
             connection.heartbeat();
             Some(Reply::Heartbeat)
@@ -94,13 +95,14 @@ fn take(frame: FromWorker, connection: &Connection) -> Result<Option<Reply>, Clo
     Ok(reply)
 }
 
-fn submit(kind: Kind, frame: RunFrame, connection: &Connection) -> Result<Option<Reply>, Closing> {
-    Ok(match decode::frame(kind, frame) {
+fn submit(frame: Result<Frame, Undecoded>, connection: &Connection) -> Result<Option<Reply>, Closing> {
+    Ok(match frame {
         Ok(frame) => {
             connection.submit(frame)?;
             None
         }
         Err(Undecoded::Lost { run, fence }) => Some(Reply::Lost { run, fence }),
         Err(Undecoded::Refused { run, fence, error }) => Some(Reply::Refused { run, fence, error }),
+        Err(Undecoded::Unanswered { run, fence, id, error }) => Some(Reply::Unanswered { run, fence, id, error }),
     })
 }

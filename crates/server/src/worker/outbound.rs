@@ -8,7 +8,7 @@ use claviger_api::worker::{PROTOCOL, ToWorker};
 use claviger_core::{FunctionId, Revision, run::RunId};
 use claviger_engine::{
     Error,
-    runtime::{Connection, HEARTBEAT_EVERY, LEASE, Outgoing},
+    runtime::{Connection, HEARTBEAT_EVERY, LEASE, LookupId, Outgoing},
 };
 use futures_util::{SinkExt, stream::SplitSink};
 use tokio::{
@@ -39,6 +39,8 @@ pub(super) enum Reply {
     Lost { run: String, fence: String },
     /// A frame breaks a rule.
     Refused { run: RunId, fence: Revision, error: Error },
+    /// A look-up asks for what cannot be.
+    Unanswered { run: RunId, fence: Revision, id: LookupId, error: Error },
 }
 
 /// Why writing stopped.
@@ -176,7 +178,7 @@ impl Outbound {
         let reason = closing.error.as_ref().map_or("", |(code, _)| code);
         let close = Message::Close(Some(CloseFrame { code: closing.close_code, reason: reason.into() }));
         if let Some((code, detail)) = closing.error {
-            let _ = self.feed(encode::text(&ToWorker::Error { code, detail, run: None, fence: None })).await;
+            let _ = self.feed(encode::text(&ToWorker::Error { code, detail, run: None, fence: None, id: None })).await;
         }
         let _ = self.sink.send(close).await;
     }

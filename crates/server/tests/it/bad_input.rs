@@ -12,6 +12,9 @@ fn bodies() -> Vec<(&'static str, &'static str)> {
         ("POST", EVENTS),
         ("POST", "/v1/environments"),
         ("POST", "/v1/api-keys"),
+        ("POST", "/v1/environments/default/spaces"),
+        ("PATCH", "/v1/environments/default/spaces/acme"),
+        ("PUT", "/v1/environments/default/spaces/acme/secrets/A"),
         ("POST", "/v1/environments/default/runs/run_00000000000000000000000000000000/cancel"),
     ]
 }
@@ -142,8 +145,13 @@ async fn queries_that_break_a_rule_are_refused() {
         ("/audit?after=abc", "invalid_cursor"),
         ("/events/e/runs?waitMs=60001", "invalid_request"),
         ("/events/e/runs?revision=x", "invalid_request"),
+        ("/events/e/runs?space=", "invalid_name"),
         ("/subscribe", "invalid_request"),
         ("/subscribe?pattern=a..b", "invalid_pattern"),
+        ("/subscribe?pattern=a&space=", "invalid_name"),
+        ("/spaces?limit=0", "invalid_request"),
+        ("/spaces?metadata=1", "invalid_request"),
+        ("/spaces/canary-e41b/secrets", "space_not_found"),
         ("/subscribe?pattern=a&after=abc", "invalid_cursor"),
         ("/runs/run_1", "run_not_found"),
         ("/runs/canary-e41b", "run_not_found"),

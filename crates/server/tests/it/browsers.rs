@@ -2,18 +2,22 @@ use claviger_core::{Bounds, Role};
 
 use crate::support::{Answer, House, ORIGIN};
 
-const READABLE: [&str; 5] = [
+const READABLE: [&str; 6] = [
     "/healthz",
     "/v1/caller",
     "/v1/environments/default/secrets",
+    "/v1/environments/default/spaces/acme/secrets",
     "/v1/environments/default/functions",
     "/v1/environments/default/subscribe?pattern=news.one",
 ];
 
-const NOT_READABLE: [(&str, &str); 9] = [
+const NOT_READABLE: [(&str, &str); 12] = [
     ("PUT", "/v1/environments/default/secrets/A"),
     ("GET", "/v1/environments/default/secrets/A"),
     ("GET", "/v1/worker"),
+    ("PATCH", "/v1/environments/default/spaces/acme"),
+    ("PUT", "/v1/environments/default/spaces/acme/secrets/A"),
+    ("PUT", "/v1/environments/default/spaces/acme/secrets/A/block"),
     ("POST", "/v1/environments/default/events"),
     ("POST", "/v1/environments"),
     ("POST", "/v1/api-keys"),

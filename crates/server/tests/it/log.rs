@@ -53,11 +53,34 @@ async fn the_log_tells_routes_and_never_keys_values_queries_or_names() {
     worker.hear_type("ack").await;
     worker.say_text("{\"type\": \"canary\"}").await;
     worker.hear_type("error").await;
+    look_up(&house).await;
     let written = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     // The HTTP libraries of the client write what they send at `TRACE`; that is the test's own side.
     let ours: Vec<&str> = written.lines().filter(|line| line.contains(" claviger")).collect();
     let has = |part: &str| ours.iter().any(|line| line.contains(part));
     assert!(has("method=PUT route=\"/v1/environments/{env}/secrets/{name}\" status=201"), "{ours:#?}");
     assert!(has("method=GET route=\"none\" status=404") && has("a worker connected"));
+    assert!(
+        has("method=PUT route=\"/v1/environments/{env}/spaces/{space}/secrets/{name}/block\" status=200"),
+        "{ours:#?}"
+    );
     assert!(!has("canary") && !has(&key) && !has("Bearer") && !has("token="), "{ours:#?}");
+}
+
+/// A space, a block in it, and a value that a listener looks up there.
+async fn look_up(house: &House) {
+    let admin = house.admin().await;
+    let spaces = "/v1/environments/default/spaces";
+    let new = json!({"name": "canary-space", "metadata": {"canary": "canary"}});
+    assert_eq!(admin.post(spaces, &new).await.status, 201);
+    let blocked = admin.put(&format!("{spaces}/canary-space/secrets/canary-blocked/block"), &json!(null)).await;
+    assert_eq!(blocked.status, 200);
+    let listener = json!([{"id": "l", "triggers": [{"event": "look"}], "lookups": true}]);
+    let mut worker = Worker::serving(house, listener).await;
+    admin.post("/v1/environments/default/events", &json!({"name": "look", "space": "canary-space"})).await;
+    let job = worker.hear_type("job").await;
+    worker.say(&about(&job, "lookup", json!({"id": "canary", "name": "STRIPE_KEY"}))).await;
+    assert_eq!(worker.hear_type("secret").await["value"], "canary-value-2");
+    worker.say(&about(&job, "lookup", json!({"id": "canary", "name": " canary"}))).await;
+    worker.hear_type("error").await;
 }

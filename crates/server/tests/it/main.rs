@@ -10,6 +10,8 @@ mod path;
 mod runs;
 mod secrets;
 mod shutdown;
+mod spaces;
 mod support;
 mod time_limits;
 mod worker;
+mod worker_spaces;

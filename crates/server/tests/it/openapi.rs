@@ -31,7 +31,7 @@ fn the_openapi_document_is_whole() {
             assert_eq!(problem, "#/components/schemas/Problem", "{method} {path}");
         }
     }
-    assert_eq!(operations, 21);
+    assert_eq!(operations, 34);
     let mut references = Vec::new();
     collect_references(&document, &mut references);
     for reference in references {

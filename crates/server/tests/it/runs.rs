@@ -13,7 +13,7 @@ async fn functions_are_listed_as_declared_with_the_workers_that_are_there() {
         "concurrency": {"limit": 5}, "timeoutMs": 1000}]);
     let _worker = Worker::serving(&house, declared).await;
     let function = admin.get(&format!("{BASE}/functions")).await.json()["items"][0].clone();
-    assert_eq!((&function["id"], &function["triggers"]), (&json!("payout"), &json!(["payout.*"])));
+    assert_eq!((&function["id"], &function["triggers"]), (&json!("payout"), &json!([{"event": "payout.*"}])));
     assert_eq!(function["secrets"], json!([{"name": "K", "required": true}]));
     let retry = json!({"maxAttempts": 2, "initialDelayMs": 10, "backoffFactor": 3.0, "maxDelayMs": 20});
     assert_eq!((&function["retry"], &function["concurrency"]), (&retry, &json!({"limit": 5})));
@@ -55,6 +55,26 @@ async fn an_event_that_starts_nothing_is_dispatched_all_the_same() {
     let path =
         format!("{BASE}/events/{}/runs?revision={}&waitMs=30000", event["id"].as_str().unwrap(), event["revision"]);
     assert_eq!(admin.get(&path).await.json(), json!({"dispatched": true, "runs": []}));
+}
+
+#[tokio::test]
+async fn the_runs_of_an_event_of_a_space_are_asked_for_with_the_space() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    assert_eq!(admin.post(&format!("{BASE}/spaces"), &json!({"name": "acme"})).await.status, 201);
+    let _worker = Worker::serving(&house, json!([{"id": "a", "triggers": [{"event": "go"}]}])).await;
+    let event = json!({"name": "go", "id": "order-17", "space": "acme"});
+    let event = admin.post(&format!("{BASE}/events"), &event).await.json();
+    let path = format!("{BASE}/events/order-17/runs?revision={}", event["revision"]);
+    let found = loop {
+        let found = admin.get(&format!("{path}&space=acme")).await.json();
+        if found["dispatched"] == true {
+            break found;
+        }
+    };
+    assert_eq!((found["runs"].as_array().unwrap().len(), &found["runs"][0]["space"]), (1, &json!("acme")));
+    assert_eq!(admin.get(&path).await.json()["runs"], json!([]), "the environment has no event of that id");
+    assert_eq!(admin.get(&format!("{path}&space=nowhere")).await.json()["runs"], json!([]));
 }
 
 #[tokio::test]

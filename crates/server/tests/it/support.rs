@@ -93,7 +93,17 @@ impl House {
 
     pub(crate) async fn key_with(&self, role: Role, bounds: Bounds) -> String {
         let environment = (role != Role::Admin).then(|| "default".parse().unwrap());
-        let new = NewApiKey { role, environment, description: None, bounds, ttl: None };
+        self.key_of(NewApiKey { role, environment, description: None, bounds, ttl: None }).await
+    }
+
+    /// A worker's key for all environments.
+    pub(crate) async fn key_everywhere(&self) -> String {
+        let bounds = Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() };
+        let role = Role::Runtime;
+        self.key_of(NewApiKey { role, environment: None, description: None, bounds, ttl: None }).await
+    }
+
+    async fn key_of(&self, new: NewApiKey) -> String {
         self.engine.access().create_api_key(&system_caller(), new).await.unwrap().1.to_string()
     }
 

@@ -183,7 +183,23 @@ async fn a_hello_that_cannot_be_accepted_ends_the_connection() {
         (with("functions", json!([])), "invalid_request", 4400),
         (with("functions", json!([{"id": "a b"}])), "invalid_name", 4400),
         (with("functions", json!([{"id": "payout", "triggers": [{"event": "a..b"}]}])), "invalid_pattern", 4400),
+        (with("functions", json!([{"id": "payout", "spaces": [" canary"]}])), "invalid_name", 4400),
+        (with("functions", json!([{"id": "payout", "spaces": "canary"}])), "invalid_request", 4400),
+        (
+            with("functions", json!([{"id": "payout", "triggers": [{"event": "a", "match": [{"path": "data"}]}]}])),
+            "invalid_request",
+            4400,
+        ),
+        (
+            with(
+                "functions",
+                json!([{"id": "payout", "triggers": [{"event": "a", "match": [{"path": "id", "equals": 1}]}]}]),
+            ),
+            "invalid_request",
+            4400,
+        ),
         (with("functions", json!("canary")), "invalid_request", 4400),
+        (json!({"type": "lookup", "run": "r", "fence": "1", "id": "1", "name": "A"}), "invalid_request", 4400),
         (json!({"type": "heartbeat"}), "invalid_request", 4400),
         (json!({"type": "step", "run": "r", "fence": "1"}), "invalid_request", 4400),
     ] {

@@ -51,7 +51,7 @@ impl InProcess {
         if consistency == Consistency::Strong {
             self.0.vault().catch_up(&system_caller(), &scope()).await?;
         }
-        let found = self.0.vault().describe(&system_caller(), &scope(), name).await?;
+        let found = self.0.vault().describe(&system_caller(), &scope(), name).await?.secret;
         Ok(Outcome::Found { revision: found.revision.0, version: found.secret.active.expect("it is set") })
     }
 }

@@ -1,3 +1,4 @@
+import { checkSpaces } from "./functions.js";
 import { type ClientOptions, HttpApi } from "./http.js";
 import { encodeJson } from "./json.js";
 import { type SubscribeOptions, Subscription } from "./subscription.js";
@@ -10,6 +11,8 @@ export interface EmittedEvent {
   readonly id: string;
   readonly name: string;
   readonly environment: string;
+  /** The space it was emitted in, if it was emitted in one. */
+  readonly space?: string;
   readonly revision: number;
   /** RFC 3339, UTC. */
   readonly at: string;
@@ -19,6 +22,8 @@ export interface EmittedEvent {
 export interface EmitOptions {
   /** The event's id. The same id twice starts no second run, so a call with an id may be repeated. */
   readonly id?: string;
+  /** The space of the event; without it the event is the environment's own. */
+  readonly space?: string | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -37,7 +42,8 @@ export class Client {
   async emit(name: string, data?: unknown, options: EmitOptions = {}): Promise<EmittedEvent> {
     const id = options.id === undefined ? "" : `,"id":${JSON.stringify(options.id)}`;
     const text = data === undefined ? "" : `,"data":${encodeJson(data, `data of event "${name}"`)}`;
-    const body = `{"name":${JSON.stringify(name)}${text}${id}}`;
+    const space = options.space === undefined ? "" : `,"space":${JSON.stringify(options.space)}`;
+    const body = `{"name":${JSON.stringify(name)}${text}${id}${space}}`;
     const signal = timeLimit(options.signal);
     const path = `${await this.#environmentPath(signal)}/events`;
     const headers = { "Content-Type": "application/json" };
@@ -53,7 +59,10 @@ export class Client {
   async subscribe<Data = any>(patterns: string | readonly string[], options: SubscribeOptions<Data>): Promise<Subscription> {
     const list = typeof patterns === "string" ? [patterns] : patterns;
     if (list.length === 0) throw new TypeError("a subscription needs a pattern");
-    const query = list.map((pattern) => `pattern=${encodeURIComponent(pattern)}`).join("&");
+    checkSpaces(options.spaces, "a subscription");
+    const query = [...list.map((pattern) => ["pattern", pattern]), ...(options.spaces ?? []).map((space) => ["space", space])]
+      .map(([name, value = ""]) => `${name}=${encodeURIComponent(value)}`)
+      .join("&");
     const open = async (cursor: string | undefined, signal: AbortSignal) => {
       const headers = { Accept: "text/event-stream", ...(cursor !== undefined && { "Last-Event-ID": cursor }) };
       const path = `${await this.#environmentPath(signal)}/subscribe?${query}`;

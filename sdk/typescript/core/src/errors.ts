@@ -27,6 +27,35 @@ export class ClavigerError extends Error implements ClavigerErrorFacts {
   }
 }
 
+/** A secret that was looked up is not there, or not for this worker's API key, which are not told apart. */
+export class SecretNotFoundError extends Error {
+  override readonly name = "SecretNotFoundError";
+  readonly secret: string;
+  readonly environment: string;
+  /** `null` if it was looked up in the environment itself. */
+  readonly space: string | null;
+
+  constructor(secret: string, environment: string, space: string | null) {
+    super(describeMissing(secret, environment, space));
+    this.secret = secret;
+    this.environment = environment;
+    this.space = space;
+  }
+}
+
+function describeMissing(secret: string, environment: string, space: string | null): string {
+  const of = `${shellWord(secret)} --env ${shellWord(environment)}`;
+  const missing = `secret "${secret}" is not set in`;
+  const reach = "or the worker's API key does not reach it; set it with";
+  if (space === null) return `${missing} environment "${environment}", ${reach} \`claviger secret set ${of}\``;
+  const where = `${of} --space ${shellWord(space)}`;
+  return `${missing} space "${space}" of environment "${environment}", ${reach} \`claviger secret set ${where}\`, or see why with \`claviger secret explain ${where}\``;
+}
+
+function shellWord(text: string): string {
+  return /^[\w.:/@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+}
+
 /** Throw it from a function or a step: the run fails at once, without further attempts. */
 export class NonRetryableError extends Error {
   override name = "NonRetryableError";

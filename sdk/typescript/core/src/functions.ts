@@ -1,3 +1,4 @@
+import { checkCondition, type Condition } from "./conditions.js";
 import { type Duration, parseDuration } from "./duration.js";
 import type { Jsonify } from "./json.js";
 import type { TriggerEvent } from "./protocol.js";
@@ -7,6 +8,8 @@ import type { Step } from "./step.js";
 /** What starts a function: an event name, or a pattern with `*` for one segment and `>` for the rest. */
 export interface Trigger<Data = any> {
   readonly event: string;
+  /** Only events whose data has all of this. */
+  readonly match?: readonly Condition[];
   /** Never set; it only carries the type of the event's data: `const paid: Trigger<{ amount: number }> = { event: "paid" }`. */
   readonly data?: Data;
 }
@@ -31,17 +34,24 @@ export interface RetryOptions {
   readonly maxDelayMs?: number;
 }
 
+/** How attempts are repeated and bounded. */
+export interface FunctionLimits {
+  readonly retry?: RetryOptions;
+  /** At most so many runs at once, over all workers. */
+  readonly concurrency?: { readonly limit: number };
+  /** How long one attempt may take; without end by default. */
+  readonly timeout?: Duration;
+}
+
 /** What a function is called, what starts it and what it may read. */
-export interface FunctionConfig<Declared extends readonly SecretDeclaration[], Data> {
+export interface FunctionConfig<Declared extends readonly SecretDeclaration[], Data> extends FunctionLimits {
   /** Unique within the environment. */
   readonly id: string;
   readonly triggers: readonly Trigger<Data>[];
+  /** Only events of these spaces start it; without it those of the environment and of all its spaces. */
+  readonly spaces?: readonly string[];
+  /** Resolved in the space of the event, with what that inherits from the environment. */
   readonly secrets?: Declared;
-  readonly retry?: RetryOptions;
-  /** At most so many runs of this function at once, over all workers. */
-  readonly concurrency?: { readonly limit: number };
-  /** How long one attempt may take; none by default. */
-  readonly timeout?: Duration;
 }
 
 /** What a handler works with. */
@@ -78,7 +88,10 @@ export type ResultOf<F> = F extends ClavigerFunction<any, infer Result> ? Jsonif
 /** A function as the `hello` frame carries it. */
 export interface FunctionDeclaration {
   readonly id: string;
-  readonly triggers: readonly { readonly event: string }[];
+  readonly triggers: readonly { readonly event: string; readonly match?: readonly Condition[] }[];
+  readonly spaces?: readonly string[];
+  /** It is a listener: it may look secrets up by name. */
+  readonly lookups?: true;
   readonly secrets: readonly { readonly name: string; readonly required: boolean }[];
   readonly retry?: RetryOptions;
   readonly concurrency?: { readonly limit: number };
@@ -95,18 +108,39 @@ export function createFunction<const Declared extends readonly SecretDeclaration
 ): ClavigerFunction<Data, Result> {
   if (typeof config.id !== "string" || config.id === "") throw new TypeError("a function needs an id");
   if (typeof handler !== "function") throw new TypeError(`function "${config.id}" needs a handler`);
+  checkSpaces(config.spaces, `function "${config.id}"`);
   const secrets = (config.secrets ?? []).map(declareSecret);
   const secretNames = new Set(secrets.map((secret) => secret.name));
   if (secretNames.size !== secrets.length) throw new TypeError(`function "${config.id}" declares a secret twice`);
   const declaration: FunctionDeclaration = {
     id: config.id,
-    triggers: config.triggers.map(({ event }) => ({ event })),
+    triggers: config.triggers.map((trigger) => declareTrigger(trigger, config.id)),
+    ...(config.spaces && { spaces: [...config.spaces] }),
     secrets,
-    ...(config.retry && { retry: { ...config.retry } }),
-    ...(config.concurrency && { concurrency: { limit: config.concurrency.limit } }),
-    ...(config.timeout !== undefined && { timeoutMs: parseDuration(config.timeout) }),
+    ...declareLimits(config),
   };
   return { id: config.id, declaration, secretNames, handler };
+}
+
+/** The limits as `hello` declares them. */
+export function declareLimits({ retry, concurrency, timeout }: FunctionLimits): Pick<FunctionDeclaration, "retry" | "concurrency" | "timeoutMs"> {
+  return {
+    ...(retry && { retry: { ...retry } }),
+    ...(concurrency && { concurrency: { limit: concurrency.limit } }),
+    ...(timeout !== undefined && { timeoutMs: parseDuration(timeout) }),
+  };
+}
+
+/** Throws a `TypeError` unless these are names, at least one. */
+export function checkSpaces(spaces: readonly string[] | undefined, of: string): void {
+  if (spaces === undefined) return;
+  const areNames = Array.isArray(spaces) && spaces.length > 0 && spaces.every((space) => typeof space === "string" && space !== "");
+  if (!areNames) throw new TypeError(`the spaces of ${of} are names, at least one; leave them out for all`);
+}
+
+function declareTrigger({ event, match = [] }: Trigger, id: string): FunctionDeclaration["triggers"][number] {
+  const conditions = match.map((condition) => checkCondition(condition, `function "${id}"`));
+  return conditions.length > 0 ? { event, match: conditions } : { event };
 }
 
 function declareSecret(secret: SecretDeclaration): { name: string; required: boolean } {

@@ -13,6 +13,8 @@ export interface Event<Data = any> {
 /** The event that started a run. */
 export interface TriggerEvent<Data = any> extends Event<Data> {
   readonly environment: string;
+  /** The space it was emitted in, if it was emitted in one. */
+  readonly space?: string;
 }
 
 /** What the journal knows of a step: a result, an error, or that it is open. */
@@ -60,13 +62,35 @@ export interface CancelFrame {
   readonly reason: string;
 }
 
-/** A refusal: of the run's last frame, or of the connection. */
+/** A refusal: of a look-up, of the run's last frame, or of the connection. */
 export interface ErrorFrame {
   readonly type: "error";
   readonly code: string;
   readonly detail?: string;
   readonly run?: string;
   readonly fence?: string;
+  /** The look-up that could not be answered. */
+  readonly id?: string;
+}
+
+/** The answer to a look-up; without `version` and `value` there is no such secret. */
+export interface SecretFrame {
+  readonly type: "secret";
+  readonly run: string;
+  readonly fence: string;
+  readonly id: string;
+  readonly name: string;
+  readonly version?: number;
+  readonly value?: string;
+  readonly encoding?: "base64";
+}
+
+/** A secret of a name that the job has looked up has changed. */
+export interface ChangedFrame {
+  readonly type: "changed";
+  readonly run: string;
+  readonly fence: string;
+  readonly name: string;
 }
 
 /** The server has accepted the worker. */
@@ -87,5 +111,7 @@ export type ServerFrame =
   | AckFrame
   | CancelFrame
   | ErrorFrame
+  | SecretFrame
+  | ChangedFrame
   | { readonly type: "heartbeat" }
   | { readonly type: "drain" };

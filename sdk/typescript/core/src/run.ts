@@ -1,9 +1,12 @@
-import { describeError, describeWhole, NonRetryableError, RetryAfterError, StepError, type WireError } from "./errors.js";
+import { describeError, describeWhole, StepError } from "./errors.js";
+import { describeFailure, describeThrown } from "./failure.js";
 import type { ClavigerFunction, Context } from "./functions.js";
-import { decodeEncoded, encodeJson, NotJsonError } from "./json.js";
+import { decodeEncoded, encodeJson } from "./json.js";
+import type { ListenerFunction, ListenerHost } from "./listener.js";
+import { Lookups } from "./lookups.js";
 import { defer, type Deferred } from "./open-promise.js";
 import { Outbox } from "./outbox.js";
-import type { AckFrame, ErrorFrame, JobFrame, StepRecord } from "./protocol.js";
+import type { AckFrame, ChangedFrame, ErrorFrame, JobFrame, SecretFrame, StepRecord } from "./protocol.js";
 import { DeliveredSecrets } from "./secrets.js";
 import { createStep, type OpenKind, type StepHost } from "./step.js";
 import { StepIds } from "./step-ids.js";
@@ -19,6 +22,12 @@ export interface RunHost {
   /** The job is over; its credit is free. */
   ended(run: Run): void;
 }
+
+/** What a worker executes. */
+export type Executable = ClavigerFunction | ListenerFunction;
+
+/** What becomes of an error that a step throws: an outcome, if the function goes past it, or nothing. */
+type StepErrors = "kept" | "dropped";
 
 type FinalKind = "suspend" | "complete" | "fail";
 
@@ -49,8 +58,9 @@ export class Run implements StepHost {
   readonly id: string;
   readonly fence: string;
   readonly #job: JobFrame;
-  readonly #function: ClavigerFunction;
+  readonly #function: Executable;
   readonly #host: RunHost;
+  readonly #lookups: Lookups;
   readonly #known = new Map<string, StepRecord>();
   readonly #ids = new StepIds();
   readonly #outbox = new Outbox();
@@ -74,18 +84,21 @@ export class Run implements StepHost {
   #turnDue = false;
   #abort: AbortController | undefined;
 
-  constructor(job: JobFrame, fn: ClavigerFunction, host: RunHost) {
+  /** Throws a `TypeError` for a frame that is no job. */
+  constructor(job: JobFrame, fn: Executable, host: RunHost) {
+    if (typeof job.run !== "string" || typeof job.event?.name !== "string") throw new TypeError("a job has no run or no event");
     this.id = job.run;
     this.fence = job.fence;
     this.#job = job;
     this.#function = fn;
     this.#host = host;
+    this.#lookups = new Lookups(job, (frame) => host.send(frame));
     for (const step of job.steps ?? []) this.#known.set(step.id, step);
   }
 
   /** Calls the function. */
   start(): void {
-    void this.#execute(this.#context());
+    void this.#execute();
   }
 
   /** The server has stored the unanswered frame. */
@@ -101,8 +114,19 @@ export class Run implements StepHost {
     if (!this.#outbox.isEmpty || this.#awaited.size > 0) this.#turn();
   }
 
-  /** The server has refused the unanswered frame: the job ends as failed. */
+  /** The server has answered a look-up. */
+  answer(frame: SecretFrame): void {
+    this.#lookups.answer(frame);
+  }
+
+  /** A secret has changed that was looked up: later look-ups ask again. */
+  forget(frame: ChangedFrame): void {
+    this.#lookups.forget(frame.name);
+  }
+
+  /** The server has refused a look-up, which rejects, or the unanswered frame: then the job ends as failed. */
   refuse(frame: ErrorFrame): void {
+    if (frame.id !== undefined) return this.#lookups.refuse(frame);
     const kind = this.#unanswered;
     if (kind === undefined) return;
     this.#unanswered = undefined;
@@ -121,11 +145,11 @@ export class Run implements StepHost {
     this.#end();
   }
 
-  runStep(id: string, action: () => unknown): Promise<unknown> {
+  runStep(id: string, action: () => unknown, errors: StepErrors = "kept"): Promise<unknown> {
     const deferred = defer();
     this.#claim(id, deferred, (step, known) => {
       if (known && known.open === undefined) return settle(deferred, known, true);
-      this.#gated.push({ after: this.#begin(), start: () => void this.#runAction(step, action, deferred) });
+      this.#gated.push({ after: this.#begin(), start: () => void this.#runAction(step, action, deferred, errors) });
       this.#pump();
     });
     return deferred.promise;
@@ -157,12 +181,34 @@ export class Run implements StepHost {
     return deferred.promise;
   }
 
-  #context(): Context {
+  #call(): unknown {
+    const executed = this.#function;
+    return "react" in executed ? executed.react(this.#listenerHost()) : executed.handler(this.#context(executed));
+  }
+
+  #listenerHost(): ListenerHost {
+    const { event, attempt, run } = this.#job;
+    const signal = () => this.#controller().signal;
+    return {
+      event,
+      attempt,
+      runId: run,
+      lookups: this.#lookups,
+      runOnce: (step, action) => this.runStep(step, action, "dropped"),
+      warn: (message) => this.#host.warn(message),
+      get signal() {
+        return signal();
+      },
+    };
+  }
+
+  #context({ id, secretNames }: ClavigerFunction): Context {
     const { event, attempt, run, secrets = [] } = this.#job;
     const owner = {
-      function: this.#function.id,
+      function: id,
       environment: event.environment,
-      declared: this.#function.secretNames,
+      space: event.space,
+      declared: secretNames,
       warn: (message: string) => this.#host.warn(message),
     };
     const signal = () => this.#controller().signal;
@@ -178,9 +224,9 @@ export class Run implements StepHost {
     };
   }
 
-  async #execute(context: Context): Promise<void> {
+  async #execute(): Promise<void> {
     try {
-      const result = await this.#function.handler(context);
+      const result = await this.#call();
       if (this.#closed) return;
       const text = encodeJson(result, `the result of function "${this.#function.id}"`);
       this.#final = { kind: "complete", members: `,"result":${text}` };
@@ -191,6 +237,7 @@ export class Run implements StepHost {
       this.#host.warn(`${this.#label()} failed: ${name}: ${message}`);
     }
     this.#gated = [];
+    this.#lookups.close(new Error(`the event of run ${this.id} is handled: nothing is looked up for it any more`));
     this.#finish();
   }
 
@@ -220,7 +267,7 @@ export class Run implements StepHost {
     this.#turn();
   }
 
-  async #runAction(step: string, action: () => unknown, deferred: Deferred): Promise<void> {
+  async #runAction(step: string, action: () => unknown, deferred: Deferred, errors: StepErrors): Promise<void> {
     this.#running += 1;
     const prefix = `{"id":${JSON.stringify(step)},"kind":"run",`;
     let deliver: () => void;
@@ -234,7 +281,7 @@ export class Run implements StepHost {
       this.#outbox.add(`${prefix}"result":${text}}`);
       deliver = () => deferred.resolve(result);
     } catch (error) {
-      this.#outbox.addProvisional(`${prefix}"error":${JSON.stringify(describeError(error))}}`);
+      if (errors === "kept") this.#outbox.addProvisional(`${prefix}"error":${JSON.stringify(describeError(error))}}`);
       deliver = () => deferred.reject(error);
     } finally {
       this.#running -= 1;
@@ -323,6 +370,7 @@ export class Run implements StepHost {
     this.#unanswered = undefined;
     this.#gated = [];
     this.#open.clear();
+    this.#lookups.close(new DOMException("the run is over for this worker", "AbortError"));
     if (this.#running > 0) this.#abortWith("the run has ended");
     this.#host.ended(this);
   }
@@ -333,7 +381,9 @@ export class Run implements StepHost {
   }
 
   #abortWith(reason: string): void {
-    this.#controller().abort(new DOMException(reason, "AbortError"));
+    const error = new DOMException(reason, "AbortError");
+    this.#controller().abort(error);
+    this.#lookups.close(error);
   }
 
   #label(): string {
@@ -344,15 +394,4 @@ export class Run implements StepHost {
 function settle(deferred: Deferred, step: StepRecord, retryable: boolean): void {
   if (step.error) deferred.reject(new StepError(step.id, step.error, retryable));
   else deferred.resolve(step.result ?? null);
-}
-
-function describeThrown(error: unknown): string {
-  const isFinal =
-    error instanceof NonRetryableError || error instanceof NotJsonError || (error instanceof StepError && !error.retryable);
-  const after = error instanceof RetryAfterError ? `,"retryAfterMs":${error.retryAfterMs}` : "";
-  return `${describeFailure(describeError(error), !isFinal)}${after}`;
-}
-
-function describeFailure(error: WireError, retryable: boolean): string {
-  return `,"error":${JSON.stringify(error)},"retryable":${retryable}`;
 }

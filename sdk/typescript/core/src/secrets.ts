@@ -1,5 +1,5 @@
 import type { DeliveredSecret } from "./protocol.js";
-import { valueBytes } from "./value-forms.js";
+import { textValue, valueBytes } from "./value-forms.js";
 
 /** The secrets of one job. It shows names, never values, to `console.log`, `JSON.stringify` and the like. */
 export interface Secrets<Name extends string = string> {
@@ -18,6 +18,8 @@ export interface Secrets<Name extends string = string> {
 export interface SecretsOwner {
   readonly function: string;
   readonly environment: string;
+  /** The space of the event, in which the secrets were resolved. */
+  readonly space?: string | undefined;
   readonly declared: ReadonlySet<string>;
   /** Receives a line when code asks `has` for an undeclared name. */
   readonly warn: (message: string) => void;
@@ -38,9 +40,7 @@ export class DeliveredSecrets implements Secrets {
   }
 
   get(name: string): string {
-    const secret = this.#find(name);
-    if (secret.encoding !== "base64") return secret.value;
-    throw new Error(`secret "${name}" is not UTF-8 text; read it with getBytes`);
+    return textValue(this.#find(name));
   }
 
   getBytes(name: string): Uint8Array {
@@ -72,10 +72,11 @@ export class DeliveredSecrets implements Secrets {
   }
 
   #find(name: string): DeliveredSecret {
-    const { declared, function: owner, environment } = this.#owner;
+    const { declared, function: owner, environment, space } = this.#owner;
     if (!declared.has(name)) throw new Error(`secret "${name}" is not declared by function "${owner}"`);
     const secret = this.#delivered.get(name);
-    if (secret === undefined) throw new Error(`secret "${name}" is not set in environment "${environment}"`);
+    const place = space === undefined ? "" : `space "${space}" of `;
+    if (secret === undefined) throw new Error(`secret "${name}" is not set in ${place}environment "${environment}"`);
     return secret;
   }
 }

@@ -1,6 +1,7 @@
+import type { Condition } from "./conditions.js";
 import { type Duration, parseDuration, parseInstant } from "./duration.js";
 import type { ClavigerFunction, ResultOf } from "./functions.js";
-import { encodeJson, type Json, type Jsonify } from "./json.js";
+import { encodeJson, type Jsonify } from "./json.js";
 import type { Event } from "./protocol.js";
 
 /** Waiting for an event. */
@@ -8,7 +9,7 @@ export interface WaitOptions {
   /** An event name or pattern. */
   readonly event: string;
   /** Only an event whose member at `path`, such as `data.order`, equals this value. */
-  readonly match?: { readonly path: string; readonly equals: Json };
+  readonly match?: Condition;
   /** How long to wait; without end by default. */
   readonly timeout?: Duration;
 }
@@ -46,7 +47,7 @@ export interface Step {
   waitForEvent<Data = any>(id: string, options: WaitOptions): Promise<Event<Data> | null>;
   /** Runs another function and returns its result. Throws a `StepError` when that run fails. */
   invoke<F extends ClavigerFunction | string>(id: string, options: InvokeOptions<F>): Promise<ResultOf<F>>;
-  /** Emits an event, once even if the function is repeated. */
+  /** Emits an event in the space of the run, once even if the function is repeated. */
   sendEvent(id: string, event: { readonly name: string; readonly data?: unknown }): Promise<SentEvent>;
 }
 

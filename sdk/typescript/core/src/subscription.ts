@@ -7,6 +7,8 @@ export interface SubscribedEvent<Data = any> {
   readonly id: string;
   readonly name: string;
   readonly environment: string;
+  /** The space it belongs to, if it belongs to one. */
+  readonly space?: string;
   /** RFC 3339, UTC. */
   readonly at: string;
   readonly revision: number;
@@ -32,6 +34,8 @@ export interface SubscribeOptions<Data = any> {
   readonly onError?: (error: Error) => void;
   /** The cursor to go on from; without it the subscription begins now. */
   readonly after?: string | undefined;
+  /** Only events of these spaces; without it those of the environment and of all its spaces. */
+  readonly spaces?: readonly string[];
   /** Ends the subscription. */
   readonly signal?: AbortSignal;
 }

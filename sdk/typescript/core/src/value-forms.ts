@@ -11,6 +11,12 @@ export function valueForms(secret: DeliveredSecret): string[] {
   return [...new Set(forms)].filter((form) => form !== "");
 }
 
+/** The value as text. Throws an error for one that is none. */
+export function textValue({ name, value, encoding }: DeliveredSecret): string {
+  if (encoding !== "base64") return value;
+  throw new Error(`secret "${name}" is not UTF-8 text; read it with getBytes`);
+}
+
 /** The value's bytes, however it was delivered. */
 export function valueBytes({ value, encoding }: DeliveredSecret): Uint8Array {
   if (encoding !== "base64") return new TextEncoder().encode(value);

@@ -1,4 +1,4 @@
-import { type AckFrame, createFunction, type Handler, type JobFrame, Run, type StepRecord } from "@claviger/core";
+import { type AckFrame, createFunction, type Handler, type JobFrame, Listener, Run, type SecretFrame, type StepRecord } from "@claviger/core";
 
 /** A frame a run sent. */
 export interface Sent {
@@ -19,8 +19,9 @@ export class Job {
   #frames: Sent[] = [];
   #waiting: ((frame: Sent) => void) | undefined;
 
-  constructor(handler: Handler<any, any, unknown>, job: Partial<JobFrame> = {}, secrets: readonly string[] = []) {
-    const fn = createFunction({ id: "payout", triggers: [{ event: "asked" }], secrets }, handler);
+  constructor(handler: Handler<any, any, unknown> | Listener, job: Partial<JobFrame> = {}, secrets: readonly string[] = []) {
+    const isListener = handler instanceof Listener;
+    const fn = isListener ? handler.prepare() : createFunction({ id: "payout", triggers: [{ event: "asked" }], secrets }, handler);
     let markEnded!: () => void;
     this.ended = new Promise((resolve) => (markEnded = resolve));
     const event = { id: "e1", name: "asked", data: { amount: 12 }, at: 1_790_000_000_000, environment: "default" };
@@ -53,6 +54,15 @@ export class Job {
     const frame = await this.next();
     this.ack(steps, frame.type !== "step");
     return frame;
+  }
+
+  /** Answers a look-up: with a value, or that there is none. */
+  found(id: string, secret: Partial<SecretFrame> = {}): void {
+    this.run.answer({ type: "secret", run: "run_1", fence: "f1", id, name: "SLACK_TOKEN", ...secret });
+  }
+
+  changed(name: string): void {
+    this.run.forget({ type: "changed", run: "run_1", fence: "f1", name });
   }
 
   /** Frames that nobody has taken. */

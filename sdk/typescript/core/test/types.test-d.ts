@@ -1,5 +1,5 @@
 /** Compiled by `npm test`, never run: what must and must not compile. */
-import { createFunction, type Jsonify, type SecretName, type Step, type Trigger } from "@claviger/core";
+import { createFunction, type Jsonify, Listener, type SecretName, type Step, type Trigger } from "@claviger/core";
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 const isTrue = <T extends true>(): T | undefined => undefined;
@@ -33,6 +33,29 @@ createFunction({ id: "none", triggers: [] }, ({ secrets }) => {
   // @ts-expect-error nothing is declared
   secrets.get("ANY");
 });
+
+new Listener({ id: "orders", spaces: ["acme"] })
+  .on("order:created", async (event) => event.secrets("SLACK_TOKEN"))
+  .on<{ amount: number }>("order.*", { "data.kind": "big", "data.nested": { list: [1, null] } }, async (event, { signal, attempt, runId }) => {
+    const amount: number = event.data.amount;
+    const space: string | undefined = event.space;
+    const token: string = await event.secrets("SLACK_TOKEN", { space: null, environment: "staging" });
+    const bytes: Uint8Array = await event.secrets.getBytes("SLACK_TOKEN");
+    const has: boolean = await event.secrets.has("SLACK_TOKEN", { space: "other" });
+    // @ts-expect-error a promise, not the text
+    event.secrets("SLACK_TOKEN").length;
+    // @ts-expect-error no such member
+    event.data.other;
+    // @ts-expect-error no such option
+    await event.secrets("SLACK_TOKEN", { spaceId: "other" });
+    const of: [number, string | undefined, string, Uint8Array, boolean, AbortSignal, number, string] = [amount, space, token, bytes, has, signal, attempt, runId];
+    return of.length;
+  });
+
+// @ts-expect-error what is not JSON cannot be compared
+new Listener({ id: "orders" }).on("a", { "data.kind": () => 1 }, () => {});
+// @ts-expect-error a listener declares no secrets
+new Listener({ id: "orders", secrets: ["A"] });
 
 const paid: Trigger<{ amount: number }> = { event: "paid" };
 const child = createFunction({ id: "child", triggers: [paid] }, ({ event }) => {

@@ -1,5 +1,15 @@
-/** Claviger for Node.js: functions that receive secrets, workers that execute them, events. */
-import { Client, type ClientOptions, createFunction, type EmitOptions, type EmittedEvent, type SubscribeOptions, type Subscription } from "@claviger/core";
+/** Claviger for Node.js: functions that receive secrets, listeners that look them up, workers that execute both, events. */
+import {
+  Client,
+  type ClientOptions,
+  createFunction,
+  type EmitOptions,
+  type EmittedEvent,
+  Listener,
+  type ListenerConfig,
+  type SubscribeOptions,
+  type Subscription,
+} from "@claviger/core";
 import { fromEnvironment } from "./environment.js";
 import { Worker, type WorkerOptions } from "./worker.js";
 
@@ -8,20 +18,30 @@ export {
   type ClavigerFunction,
   Client,
   type ClientOptions,
+  type Condition,
   type Context,
   createFunction,
   type Duration,
   type EmitOptions,
   type EmittedEvent,
   type Event,
+  type EventFilter,
+  type EventSecrets,
   type FunctionConfig,
   type Gap,
   type Json,
+  Listener,
+  type ListenerConfig,
+  type ListenerContext,
+  type ListenerEvent,
+  type ListenerHandler,
+  type LookupOptions,
   NonRetryableError,
   NotJsonError,
   RetryAfterError,
   type RetryOptions,
   type SecretDeclaration,
+  SecretNotFoundError,
   type Secrets,
   type SentEvent,
   type Step,
@@ -35,7 +55,12 @@ export {
 export type { Logger } from "./logger.js";
 export { Worker, type WorkerOptions } from "./worker.js";
 
-/** A worker for these functions; call `start()`. */
+/** A listener without handlers; say with `on` what it handles, and give it to a worker. */
+function listener(config: ListenerConfig): Listener {
+  return new Listener(config);
+}
+
+/** A worker for these functions and listeners; call `start()`. */
 function worker(options: WorkerOptions): Worker {
   return new Worker(options);
 }
@@ -59,4 +84,4 @@ async function subscribe<Data = any>(patterns: string | readonly string[], optio
   return client().subscribe(patterns, options);
 }
 
-export const claviger = { createFunction, worker, client, emit, subscribe };
+export const claviger = { createFunction, listener, worker, client, emit, subscribe };

@@ -1,17 +1,19 @@
 import {
   type AckFrame,
   type CancelFrame,
-  type ClavigerFunction,
+  type ChangedFrame,
   type ErrorFrame,
+  type Executable,
   type JobFrame,
   type LogRedactor,
   Run,
+  type SecretFrame,
 } from "@claviger/core";
 import type { Logger } from "./logger.js";
 
 /** What the jobs of a connection share. */
 export interface JobsOptions {
-  readonly functions: ReadonlyMap<string, ClavigerFunction>;
+  readonly functions: ReadonlyMap<string, Executable>;
   readonly redactor: LogRedactor;
   readonly logger: Logger;
   /** Sends a frame over the connection. */
@@ -22,8 +24,8 @@ export interface JobsOptions {
 
 interface Job {
   readonly run: Run;
-  /** Lets the log redactor forget the job's secrets. */
-  readonly release: () => void;
+  /** Let the log redactor forget the job's secrets. */
+  readonly releases: (() => void)[];
 }
 
 /** The jobs of one connection, by run. They end with it. */
@@ -52,16 +54,31 @@ export class Jobs {
       warn: (message) => logger.warn(message),
       ended: (ended) => this.#end(ended),
     });
-    this.#jobs.set(frame.run, { run, release: redactor.track(frame.secrets ?? []) });
+    this.#jobs.set(frame.run, { run, releases: [redactor.track(frame.secrets ?? [])] });
     run.start();
   }
 
   acknowledge(frame: AckFrame): void {
-    this.#find(frame)?.acknowledge(frame);
+    this.#find(frame)?.run.acknowledge(frame);
+  }
+
+  /** Hands a secret over that a job has looked up; it is masked before the job has it. */
+  answer(frame: SecretFrame): void {
+    const job = this.#find(frame);
+    const { name, version, value, encoding } = frame;
+    if (version !== undefined && value !== undefined) {
+      job?.releases.push(this.#options.redactor.track([{ name, version, value, ...(encoding && { encoding }) }]));
+    }
+    job?.run.answer(frame);
+  }
+
+  /** A secret has changed that a job has looked up. */
+  forget(frame: ChangedFrame): void {
+    this.#find(frame)?.run.forget(frame);
   }
 
   cancel(frame: CancelFrame): void {
-    const run = this.#find(frame);
+    const run = this.#find(frame)?.run;
     if (run === undefined) return;
     this.#options.logger.info(`run ${run.id} is over for this worker: ${frame.reason}`);
     run.cancel(frame.reason);
@@ -70,8 +87,8 @@ export class Jobs {
   refuse(frame: ErrorFrame): void {
     const { run, fence } = frame;
     if (run === undefined) return;
-    const job = fence === undefined ? this.#jobs.get(run)?.run : this.#find({ run, fence });
-    job?.refuse(frame);
+    const job = fence === undefined ? this.#jobs.get(run) : this.#find({ run, fence });
+    job?.run.refuse(frame);
   }
 
   /** Aborts every job, because the connection has ended. */
@@ -79,15 +96,15 @@ export class Jobs {
     for (const { run } of [...this.#jobs.values()]) run.cancel("lost");
   }
 
-  #find({ run, fence }: { readonly run: string; readonly fence: string }): Run | undefined {
+  #find({ run, fence }: { readonly run: string; readonly fence: string }): Job | undefined {
     const job = this.#jobs.get(run);
-    return job?.run.fence === fence ? job.run : undefined;
+    return job?.run.fence === fence ? job : undefined;
   }
 
   #end(run: Run): void {
     const job = this.#jobs.get(run.id);
     if (job?.run !== run) return;
-    job.release();
+    for (const release of job.releases) release();
     this.#jobs.delete(run.id);
     if (this.#jobs.size === 0) this.#options.onIdle();
   }

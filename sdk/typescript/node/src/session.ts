@@ -1,4 +1,4 @@
-import { ClavigerError, type ClavigerFunction, describeError, type LogRedactor, type RegisteredFrame, type ServerFrame } from "@claviger/core";
+import { ClavigerError, describeError, type Executable, type LogRedactor, type RegisteredFrame, type ServerFrame } from "@claviger/core";
 import { Jobs } from "./jobs.js";
 import type { Logger } from "./logger.js";
 import type { Closure, WebSocketConnection, WebSocketEvents } from "./websocket/client.js";
@@ -11,7 +11,7 @@ const FINAL_CLOSE_CODES: ReadonlySet<number> = new Set([4400, 4401, 4403]);
 
 /** What a session works with. */
 export interface SessionOptions {
-  readonly functions: ReadonlyMap<string, ClavigerFunction>;
+  readonly functions: ReadonlyMap<string, Executable>;
   readonly redactor: LogRedactor;
   readonly logger: Logger;
   /** The `hello` frame. */
@@ -94,6 +94,10 @@ export class Session implements WebSocketEvents {
         return this.#jobs.start(frame);
       case "ack":
         return this.#jobs.acknowledge(frame);
+      case "secret":
+        return this.#jobs.answer(frame);
+      case "changed":
+        return this.#jobs.forget(frame);
       case "cancel":
         return this.#jobs.cancel(frame);
       case "registered":

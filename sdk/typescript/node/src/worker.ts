@@ -3,6 +3,8 @@ import {
   Backoff,
   ClavigerError,
   type ClavigerFunction,
+  type Executable,
+  type Listener,
   LogRedactor,
   parseApiKey,
   parseBaseUrl,
@@ -16,9 +18,11 @@ import { handleSignals } from "./signals.js";
 import { VERSION } from "./version.js";
 import { connectWebSocket } from "./websocket/connect.js";
 
-/** What a worker executes, and where. */
+/** What a worker executes, and where. It needs a function or a listener. */
 export interface WorkerOptions {
-  readonly functions: readonly ClavigerFunction[];
+  readonly functions?: readonly ClavigerFunction[];
+  /** Their handlers are registered before; from here on they are in use. */
+  readonly listeners?: readonly Listener[];
   /** The server; `CLAVIGER_URL`, or `http://127.0.0.1:8080`. */
   readonly url?: string;
   /** A key with the role `runtime`; `CLAVIGER_API_KEY`. */
@@ -49,7 +53,7 @@ export class Worker {
   /** Resolves when the worker has stopped; rejects with a `ClavigerError` if the server refuses it for good. */
   readonly stopped: Promise<void>;
   readonly #options: WorkerOptions;
-  readonly #functions: ReadonlyMap<string, ClavigerFunction>;
+  readonly #functions: ReadonlyMap<string, Executable>;
   readonly #redactor = new LogRedactor();
   readonly #logger: Required<Logger>;
   readonly #backoff = new Backoff();
@@ -62,12 +66,13 @@ export class Worker {
   #markStarted!: () => void;
   #settle!: { resolve: () => void; reject: (error: unknown) => void };
 
-  /** Throws a `TypeError` for functions or a concurrency that no server would take. */
+  /** Throws a `TypeError` for functions, listeners or a concurrency that no server would take. */
   constructor(options: WorkerOptions) {
-    const { functions, concurrency = 16, logger = stderrLogger } = options;
-    this.#functions = new Map(functions.map((fn) => [fn.id, fn]));
-    if (functions.length === 0) throw new TypeError("a worker needs a function");
-    if (this.#functions.size !== functions.length) throw new TypeError("two functions of the worker have the same id");
+    const { functions = [], listeners = [], concurrency = 16, logger = stderrLogger } = options;
+    const executed: Executable[] = [...functions, ...listeners.map((listener) => listener.prepare())];
+    this.#functions = new Map(executed.map((fn) => [fn.id, fn]));
+    if (executed.length === 0) throw new TypeError("a worker needs a function or a listener");
+    if (this.#functions.size !== executed.length) throw new TypeError("two functions or listeners of the worker have the same id");
     if (!Number.isInteger(concurrency) || concurrency < 1 || concurrency > 1024) {
       throw new TypeError("the concurrency of a worker is 1 to 1,024");
     }

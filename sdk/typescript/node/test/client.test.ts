@@ -34,6 +34,16 @@ describe("emit", () => {
     expect(await emitting).toEqual(event);
   });
 
+  it("names the event's space", async () => {
+    const { client, requests } = await server();
+    const emitting = client.emit("order:created", 7, { space: "acme" });
+    const { response, body } = await requests.next();
+    expect(JSON.parse(body)).toEqual({ name: "order:created", data: 7, space: "acme" });
+    const event = { id: "e1", name: "order:created", environment: "default", space: "acme", revision: 4, at: "2026-11-21T10:00:00.000Z" };
+    json(response, 202, event);
+    expect(await emitting).toEqual(event);
+  });
+
   it("asks once which environment is the key's", async () => {
     const { requests, url } = await server();
     vi.stubEnv("CLAVIGER_ENV", "");
@@ -111,6 +121,18 @@ describe("subscribe", () => {
     subscription.close();
     await subscription.closed;
     expect(subscription.cursor).toBe("c2");
+  });
+
+  it("asks for the events of some spaces", async () => {
+    const { client, requests } = await server();
+    const events = new Inbox<any>();
+    const subscribing = client.subscribe("order.>", { spaces: ["acme", "a&b"], onEvent: ({ space }) => events.put(space) });
+    const { request, response } = await requests.next();
+    expect(request.url).toBe("/v1/environments/default/subscribe?pattern=order.%3E&space=acme&space=a%26b");
+    stream(response).write(`event: ready\nid: c0\n\n${frame("c1", { space: "acme" })}`);
+    expect(await events.next()).toBe("acme");
+    (await subscribing).close();
+    await expect(client.subscribe("x", { spaces: [], onEvent: () => {} })).rejects.toThrow(/spaces of a subscription are names/);
   });
 
   it("goes on after the last taken event when the connection is lost", async () => {

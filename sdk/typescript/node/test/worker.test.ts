@@ -308,7 +308,10 @@ describe("a worker", () => {
 
   it("can be stopped before it was started, and refuses what cannot work", async () => {
     await worker("http://127.0.0.1:1").stop();
-    expect(() => claviger.worker({ functions: [] })).toThrow(/needs a function/);
+    expect(() => claviger.worker({ functions: [] })).toThrow(/needs a function or a listener/);
+    expect(() => claviger.worker({})).toThrow(/needs a function or a listener/);
+    expect(() => claviger.worker({ functions: [payout], listeners: [claviger.listener({ id: "payout" }).on("a", () => {})] })).toThrow(/same id/);
+    expect(() => claviger.worker({ listeners: [claviger.listener({ id: "orders" })] })).toThrow(/"orders" has no handler/);
     expect(() => claviger.worker({ functions: [payout, payout] })).toThrow(/same id/);
     expect(() => claviger.worker({ functions: [payout], concurrency: 0 })).toThrow(/1 to 1,024/);
     await expect(claviger.worker({ functions: [payout], apiKey: `${KEY} x`, handleSignals: false }).start()).rejects.toThrow(/holds characters/);

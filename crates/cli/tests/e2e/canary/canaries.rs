@@ -8,7 +8,7 @@ pub(super) struct Canaries {
     tokens: Vec<(&'static str, String)>,
 }
 
-const NAMES: [&str; 14] = [
+const NAMES: [&str; 19] = [
     "plain",
     "special",
     "first line",
@@ -23,6 +23,11 @@ const NAMES: [&str; 14] = [
     "mistyped",
     "too long",
     "short-lived",
+    "inherited",
+    "override",
+    "blocked",
+    "protocol",
+    "actor",
 ];
 
 impl Canaries {
@@ -70,6 +75,36 @@ impl Canaries {
 
     pub(super) fn deleted(&self) -> [&str; 2] {
         [self.token("deleted"), self.token("short-lived")]
+    }
+
+    /// Of the environment, and looked up in a space.
+    pub(super) fn inherited(&self) -> &str {
+        self.token("inherited")
+    }
+
+    /// Of a space, and looked up there.
+    pub(super) fn of_space(&self) -> &str {
+        self.token("override")
+    }
+
+    /// Of the environment, and blocked in the space.
+    pub(super) fn blocked(&self) -> &str {
+        self.token("blocked")
+    }
+
+    /// Set by the protocol of the Flatfile clients.
+    pub(super) fn of_protocol(&self) -> &str {
+        self.token("protocol")
+    }
+
+    /// In the same way, for an actor.
+    pub(super) fn of_actor(&self) -> &str {
+        self.token("actor")
+    }
+
+    /// The space's name.
+    pub(super) fn space() -> String {
+        format!("acme {}", Canaries::control())
     }
 
     /// Given on the command line.

@@ -59,7 +59,7 @@ impl House {
         let cli = Cli::new(&server.api, &first);
         let mut roles = Vec::new();
         for (role, bounds) in ROLES {
-            let arguments = [&["apikey", "create", role][..], bounds].concat();
+            let arguments = [&["apikey", "create", "--role", role][..], bounds].concat();
             // Not with the transcript: this answer has the key.
             let created = Cli::new(&server.api, &first).json(&arguments).await;
             roles.push((role, created["key"].as_str().expect("a key").to_owned()));
@@ -69,6 +69,7 @@ impl House {
         let subscriber = cli.spawn(&["subscribe", ">", "-o", "json"]);
         subscriber.stderr.line("subscribed").await;
         set_first_values(&cli, &server, canaries).await;
+        furnish_a_space(&cli, canaries).await;
         let control = Canaries::control();
         let program = NodeProgram::script(include_str!("leaky.mjs"));
         let variables = [("CONTROL", control.as_str())];
@@ -103,7 +104,7 @@ async fn start(kind: Kind, nats: Option<&NatsServer>) -> Server {
         Kind::Production | Kind::Nats => ServerPlan::start_mode().variable("CLAVIGER_MASTER_KEY", MASTER_KEY),
     };
     let data = plan.home().join(&control);
-    let mut plan = plan.variable("CONTROL", &control).on(&data);
+    let mut plan = plan.variable("CONTROL", &control).variable("CLAVIGER_FLATFILE__ENABLED", "true").on(&data);
     if let Some(nats) = nats {
         // In a file, where a password belongs.
         let file = plan.home().join("config.toml");
@@ -177,6 +178,19 @@ async fn set_first_values(cli: &Cli, server: &Server, canaries: &Canaries) {
     }
     let described = ["secret", "set", "ARGUMENT", canaries.argument(), "--description", &control];
     cli.ok(&described).await;
+}
+
+/// A space that inherits, overrides and blocks.
+async fn furnish_a_space(cli: &Cli, canaries: &Canaries) {
+    let space = Canaries::space();
+    cli.ok(&["space", "create", &space, "--metadata", &data().to_string()]).await;
+    cli.set("INHERITED", canaries.inherited()).await;
+    cli.set("BLOCKED", canaries.blocked()).await;
+    cli.set("OVERRIDDEN", canaries.inherited()).await;
+    let set = ["secret", "set", "OVERRIDDEN", "--space", &space];
+    let ran = cli.run_with_input(&set, canaries.of_space().as_bytes()).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    cli.ok(&["secret", "block", "BLOCKED", "--space", &space]).await;
 }
 
 /// What `test.NAME` is emitted with.

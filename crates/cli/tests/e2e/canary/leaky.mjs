@@ -95,4 +95,12 @@ const functions = [
   on(`control-${control}`, {}, async ({ event }) => event.data),
 ];
 
-await claviger.worker({ functions }).start();
+// Looks its secrets up instead of declaring them, and gives them away all the same.
+const looker = claviger.listener({ id: "looker", retry }).on("test.looker", async ({ secrets: lookUp }) => {
+  const given = [await lookUp("INHERITED"), await lookUp("OVERRIDDEN")];
+  const absent = await lookUp("BLOCKED").catch((error) => error.message);
+  const asJson = JSON.stringify(given.map((text) => forms(Buffer.from(text))));
+  throw Object.assign(new NonRetryableError(`${given.join(" ")} ${absent} ${asJson}`), { name: given[1] });
+});
+
+await claviger.worker({ functions, listeners: [looker] }).start();

@@ -8,6 +8,7 @@ use crate::support::{Cli, NodeProgram};
 
 const SECRETS: &str = "/v1/environments/default/secrets";
 const EVENTS: &str = "/v1/environments/default/events";
+const SPACES: &str = "/v1/environments/default/spaces";
 
 pub(super) async fn make(house: &House, canaries: &Canaries) {
     let requests = [
@@ -70,6 +71,12 @@ fn wrong_bodies(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
         json!({ "name": format!("..{value}"), "data": value }),
         json!({ "name": "a.b", "data": canaries.too_long() }),
     ];
+    let spaces: [Value; 4] = [
+        json!({ "name": format!(" {value}") }),
+        json!({ "name": "refused", "metadata": value }),
+        json!({ "name": "refused", "metadata": [value] }),
+        json!({ "name": "refused", "metadata": {}, value: 1 }),
+    ];
     let keys: [Value; 3] = [
         json!({ "role": value, "environment": "default" }),
         json!({ "role": "viewer", "environment": format!("Not {value}") }),
@@ -79,7 +86,8 @@ fn wrong_bodies(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
     let post = |path: &str, body: &Value| house.api.request(Method::POST, path).json(body);
     let events = events.iter().map(|body| post(EVENTS, body));
     let keys = keys.iter().map(|body| post("/v1/api-keys", body));
-    secrets.iter().map(put).chain(events).chain(keys).collect()
+    let spaces = spaces.iter().map(|body| post(SPACES, body));
+    secrets.iter().map(put).chain(events).chain(keys).chain(spaces).collect()
 }
 
 /// Values where names, numbers, cursors and conditions belong.
@@ -96,7 +104,12 @@ fn wrong_places(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
         format!("/v1/environments/default/audit?after={value}"),
         format!("/v1/environments/default/subscribe?pattern=a&after={value}"),
         format!("/v1/environments/default/subscribe?pattern=..{value}"),
+        format!("/v1/environments/default/subscribe?pattern=a&space=%20{value}"),
         format!("/v1/environments/{value}/secrets"),
+        format!("{SPACES}/{value}"),
+        format!("{SPACES}/{value}/secrets"),
+        format!("{SPACES}/%20{value}/secrets/A/explanation"),
+        format!("{SPACES}?after=%20{value}"),
         format!("/v1/caller?key={value}"),
         format!("/v1/caller?api_key={}", house.key("viewer")),
         format!("/v1/{value}"),
@@ -107,7 +120,10 @@ fn wrong_places(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
     let strange_host = house.api.request(Method::GET, "/v1/caller").header("host", format!("{value}.example"));
     let requests = paths.into_iter().map(|path| house.api.request(Method::GET, &path));
     let body = json!({ "value": value });
-    requests.chain([conditional.json(&body), strange_type.body(value.to_owned()), strange_host]).collect()
+    let strange_space = house.api.request(Method::PUT, &format!("{SPACES}/{value}/secrets/REFUSED")).json(&body);
+    let strange_event = house.api.request(Method::POST, EVENTS).json(&json!({ "name": "a.b", "space": value }));
+    let others = [conditional.json(&body), strange_type.body(value.to_owned()), strange_host];
+    requests.chain(others).chain([strange_space, strange_event]).collect()
 }
 
 /// Values where an API key belongs, and keys that are none.
@@ -133,12 +149,15 @@ fn missing_rights(house: &House, canaries: &Canaries) -> Vec<RequestBuilder> {
 /// What people mistype.
 async fn commands(cli: &Cli, canaries: &Canaries) {
     let (value, refused) = (canaries.argument(), canaries.refused());
-    let wrong_json = format!(r#"{{"key": "{refused}""#);
-    let mistyped: [&[&str]; 7] = [
+    let (wrong_json, metadata) = (format!(r#"{{"key": "{refused}""#), format!("[\"{refused}\"]"));
+    let mistyped: [&[&str]; 10] = [
         &["secret", "set", "REFUSED", value, "--cas", "nine"],
         &["secret", "set", "REFUSED", value, "--descripton", "text"],
         &["secret", "set", "REFUSED", value, value],
         &["secret", "set", "..", value],
+        &["secret", "set", "REFUSED", value, "--space", ".."],
+        &["space", "create", "refused", "--metadata", &wrong_json],
+        &["space", "create", "refused", "--metadata", &metadata],
         &["secret", "set", "REFUSED", value, "--file", "nothing"],
         &["secret", "set", "REFUSED", "--file", "no such file"],
         &["event", "emit", "a.b", "--data", &wrong_json],

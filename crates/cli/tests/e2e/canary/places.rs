@@ -9,7 +9,7 @@ use claviger_testbed::NatsServer;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::{canaries::Canaries, house::House, hunt::Place};
+use super::{canaries::Canaries, flatfile, house::House, hunt::Place};
 use crate::support::{
     Api, Cli, Process,
     http_server::{HttpServer, Response},
@@ -21,6 +21,9 @@ pub(super) async fn while_running(house: &House, canaries: &Canaries) -> Vec<Pla
     let mut places = stored(house.server.data(), house.nats.as_ref(), When::Running);
     for (role, key) in &house.roles {
         places.push(every_answer(&house.api.with_key(key).apart(), role).await);
+        if flatfile::ROLES.contains(role) {
+            places.push(flatfile::every_answer(&house.api.with_key(key).apart(), role).await);
+        }
     }
     places.extend(of_process("the server", &house.server.process).into_iter().map(Place::without_keys));
     places.extend(of_process("the worker", &house.worker.process));
@@ -143,12 +146,28 @@ async fn every_answer(api: &Api, role: &str) -> Place {
 
 /// The path with everything that its parameters can be.
 async fn filled(api: &Api, path: &str) -> Vec<String> {
-    let path = path.replace("{env}", "default");
-    let Some((parameter, _)) = path.split_once('{').and_then(|(_, rest)| rest.split_once('}')) else {
-        return vec![path];
-    };
+    let mut paths = vec![path.replace("{env}", "default")];
+    // All of them have the same ones left.
+    while let Some(parameter) = paths.first().and_then(|path| first_parameter(path)) {
+        let values = values_of(api, &parameter).await;
+        let fill = |path: &String| {
+            values.iter().map(|value| path.replace(&format!("{{{parameter}}}"), value)).collect::<Vec<_>>()
+        };
+        paths = paths.iter().flat_map(fill).collect();
+    }
+    paths
+}
+
+fn first_parameter(path: &str) -> Option<String> {
+    let (_, rest) = path.split_once('{')?;
+    Some(rest.split_once('}')?.0.to_owned())
+}
+
+/// What a parameter can be, as far as the caller may know.
+async fn values_of(api: &Api, parameter: &str) -> Vec<String> {
     let (list, member) = match parameter {
         "name" => ("secrets?limit=1000", "name"),
+        "space" => ("spaces?limit=1000", "name"),
         "run" => ("runs?limit=500", "id"),
         "id" => ("runs?limit=500", "event"),
         other => panic!("a parameter that is not known here: {other}"),
@@ -159,5 +178,5 @@ async fn filled(api: &Api, path: &str) -> Vec<String> {
         let value = if member == "event" { &item["event"]["id"] } else { &item[member] };
         value.as_str().expect("text").to_owned()
     };
-    known.iter().map(|item| path.replace(&format!("{{{parameter}}}"), &text(item))).collect()
+    known.iter().map(text).collect()
 }

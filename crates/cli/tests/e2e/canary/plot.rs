@@ -24,6 +24,7 @@ pub(super) async fn unfold(house: &House, canaries: &Canaries) {
         run(house, function, end).await;
     }
     carried_values_are_masked_too(house).await;
+    a_listener_gives_away_what_it_looks_up(house).await;
     errors_are_cut_within_a_value(house).await;
     change(&house.cli, canaries).await;
     run(house, "leaky", "completed").await;
@@ -46,6 +47,17 @@ async fn carried_values_are_masked_too(house: &House) {
         let run = house.api.run_with(function, "completed").await;
         assert!(run["result"].to_string().contains("«PLAIN@1»"), "{run}");
     }
+}
+
+/// In a space, under every name that it has there.
+async fn a_listener_gives_away_what_it_looks_up(house: &House) {
+    let body = json!({ "name": "test.looker", "data": data(), "space": Canaries::space() });
+    let event = house.api.with(Method::POST, "/v1/environments/default/events", &body).await;
+    let runs = house.api.runs_of(&event).await;
+    let message = runs[0]["error"]["message"].to_string();
+    let masked = "«INHERITED@1» «OVERRIDDEN@1»";
+    assert!(runs[0]["status"] == "failed" && message.contains(masked), "{}", runs[0]);
+    assert!(message.contains("is not set in space"), "{message}");
 }
 
 /// The server keeps 4,096 bytes of a message, and 200 of a name.
@@ -85,9 +97,17 @@ async fn look_at_everything(cli: &Cli) {
     let names = |list: &Value, member: &str| -> Vec<String> {
         list.as_array().expect("a list").iter().filter_map(|item| item[member].as_str().map(str::to_owned)).collect()
     };
+    let space = Canaries::space();
+    let shown_in_space = cli.json(&["secret", "list", "--space", &space]).await;
     for format in ["table", "json", "yaml"] {
-        for list in ["secret", "run", "function", "apikey", "env"] {
+        for list in ["secret", "run", "function", "apikey", "env", "space"] {
             cli.ok(&[list, "list", "-o", format]).await;
+        }
+        cli.ok(&["space", "get", &space, "-o", format]).await;
+        cli.ok(&["secret", "list", "--space", &space, "-o", format]).await;
+        for name in names(&shown_in_space, "name") {
+            cli.ok(&["secret", "get", &name, "--space", &space, "-o", format]).await;
+            cli.ok(&["secret", "explain", &name, "--space", &space, "-o", format]).await;
         }
         for name in names(&secrets, "name") {
             cli.ok(&["secret", "get", &name, "-o", format]).await;

@@ -4,6 +4,7 @@ import { WebSocket } from "ws";
 const canary = process.env.CANARY;
 const url = `${process.env.CLAVIGER_URL.replace("http", "ws")}/v1/worker`;
 const hello = { type: "hello", protocol: 1, sdk: "rude/1", credit: 1, functions: [{ id: "rude", triggers: [], secrets: [] }] };
+const noRun = `run_${"0".repeat(32)}`;
 const conversations = [
   [`{"type":"hello","protocol":"${canary}"`],
   [`{"type":"${canary}"}`],
@@ -14,6 +15,11 @@ const conversations = [
   [JSON.stringify(hello), JSON.stringify({ type: canary })],
   [JSON.stringify(hello), JSON.stringify({ type: "complete", run: "run_0", fence: "0", outcomes: [], result: canary })],
   [JSON.stringify(hello), JSON.stringify({ type: "step", run: 7, fence: canary, outcomes: canary })],
+  [JSON.stringify({ ...hello, functions: [{ id: "rude", spaces: [` ${canary}`], lookups: true }] })],
+  [JSON.stringify({ ...hello, functions: [{ id: "rude", triggers: [{ event: "a", match: [{ path: canary, equals: canary }] }] }] })],
+  [JSON.stringify(hello), JSON.stringify({ type: "lookup", run: "run_0", fence: "0", id: "1", name: canary })],
+  [JSON.stringify(hello), JSON.stringify({ type: "lookup", run: noRun, fence: "7", id: "1", name: ` ${canary}`, space: ` ${canary}` })],
+  [JSON.stringify(hello), JSON.stringify({ type: "lookup", run: noRun, fence: "7", id: ` ${canary}`, name: "A", environment: canary })],
 ];
 
 async function converse(frames) {

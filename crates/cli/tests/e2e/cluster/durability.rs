@@ -20,6 +20,17 @@ async fn ready(server: &Server) -> Value {
     Api::new(&server.api, "").get("/readyz").await
 }
 
+/// What is told to an admin key. Without one nothing is named.
+async fn told(plan: &ServerPlan, server: &Server) -> Value {
+    let told = Api::new(&server.api, &plan.first_key().await).get("/readyz").await;
+    let (count, unnamed) = (told["warnings"].as_array().expect("warnings").len(), ready(server).await);
+    let counted = if count == 1 { "1 warning, ".to_owned() } else { format!("{count} warnings, ") };
+    assert!(unnamed["warnings"][0].as_str().is_some_and(|warning| warning.starts_with(&counted)), "{unnamed}");
+    assert!(!unnamed.to_string().contains("node") && !unnamed.to_string().contains("KV_"), "{unnamed}");
+    assert_eq!(unnamed["durability"], told["durability"]);
+    told
+}
+
 fn durability(level: &str, replicas: u32, synced: &str) -> Value {
     json!({ "level": level, "replicas": replicas, "storage": "file", "synced": synced })
 }
@@ -40,7 +51,7 @@ async fn not_known_of_one_is_not_known(nats: &NatsCluster) {
     nats.servers()[2].kill();
     let plan = monitored(node(&nats.urls()), &nats.monitor_urls());
     let server = plan.start().await;
-    let told = ready(&server).await;
+    let told = told(&plan, &server).await;
     assert_eq!(told["durability"], durability("unknown", 3, "unknown"), "{told}");
     let warning = told["warnings"][0].as_str().expect("a warning").to_owned();
     let silent = format!("`{}` does not answer", nats.monitor_urls()[2]);
@@ -57,7 +68,7 @@ async fn three_servers_that_sync_later_are_weak() {
     let nats = NatsCluster::start(ServerOptions::default(), Routes::Direct).await.expect("three NATS servers");
     let plan = monitored(node(&nats.urls()), &nats.monitor_urls());
     let server = plan.start().await;
-    let told = ready(&server).await;
+    let told = told(&plan, &server).await;
     assert_eq!(told["durability"], durability("weak", 3, "later"), "{told}");
     for (warning, name) in told["warnings"].as_array().expect("warnings").iter().zip(["node1", "node2", "node3"]) {
         let warning = warning.as_str().expect("text");
@@ -74,7 +85,7 @@ async fn one_server_is_weak_however_it_syncs() {
     let nats = one(always()).await;
     let plan = monitored(node(&nats.urls()), &[nats.monitor_url()]);
     let server = plan.start().await;
-    let told = ready(&server).await;
+    let told = told(&plan, &server).await;
     assert_eq!(told["durability"], durability("weak", 1, "always"), "{told}");
     let warning = told["warnings"][0].as_str().expect("a warning");
     assert!(warning.contains("`KV_claviger_secrets`") && warning.contains("have one replica only"), "{warning}");

@@ -2,9 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, sync::Arc, time::Duration};
 
-use claviger_testbed::{Access, Operator, ServerOptions, Tls};
+use claviger_testbed::{Access, Operator, ServerOptions, StandIn, Tls};
 use reqwest::{Method, StatusCode};
-use serde_json::json;
 
 use super::rig::{always, node, one};
 use crate::support::{Api, ServerPlan, eventually};
@@ -137,33 +136,14 @@ async fn another_master_key_opens_nothing_and_other_names_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_jetstream_refuses_writes_and_loses_nothing() {
-    const LIMIT: u64 = 4 << 20;
-    let nats = one(ServerOptions { max_file_store: Some(LIMIT), ..always() }).await;
-    let plan = node(&nats.urls());
-    let key = plan.first_key().await;
-    let server = plan.start().await;
-    let api = Api::new(&server.api, &key);
-    let value = "x".repeat(60_000);
-    let mut kept = Vec::new();
-    let full = loop {
-        let name = format!("KEY_{}", kept.len());
-        let path = format!("/v1/environments/default/secrets/{name}");
-        let (status, answer) = api.answer(api.request(Method::PUT, &path).json(&json!({ "value": value }))).await;
-        if !status.is_success() {
-            break (status, answer);
-        }
-        kept.push(name);
-        assert!((kept.len() as u64) < LIMIT / 60_000, "the limit was reached");
-    };
-    assert_eq!((full.0, &full.1["code"]), (StatusCode::INSUFFICIENT_STORAGE, &json!("store_full")), "{}", full.1);
-    assert!(kept.len() > 10, "{}", kept.len());
-    for name in &kept {
-        let path = format!("/v1/environments/default/secrets/{name}?consistency=strong");
-        let (status, answer) = api.answer(api.request(Method::GET, &path)).await;
-        // A strong read appends, and there is no room for that.
-        assert!(matches!(status, StatusCode::OK | StatusCode::INSUFFICIENT_STORAGE), "{status} {answer}");
-        assert_eq!(api.get(&format!("/v1/environments/default/secrets/{name}")).await["version"], 1);
-    }
-    server.stop().await;
+async fn a_nats_server_before_2_12_is_refused_before_anything_is_made() {
+    let old = StandIn::start("2.11.9").await.expect("a stand-in");
+    let plan = node(&[old.url()]);
+    let said = refused(&plan, 1, "store_unsuitable").await;
+    assert!(said.contains("error: the NATS server is older than 2.12 (store_unsuitable)"), "{said}");
+    let mut bootstrap = plan.bootstrap();
+    assert_eq!(bootstrap.ended().await.code(), Some(1), "{:?}", bootstrap.stderr);
+    let heard = old.heard();
+    assert!(heard.contains(&"CONNECT".to_owned()) && !heard.contains(&"PUB".to_owned()), "{heard:?}");
+    assert!(!plan.data().join("index.db").exists());
 }

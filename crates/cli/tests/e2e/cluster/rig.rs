@@ -59,7 +59,7 @@ impl Rig {
 
     /// A key for workers that may have every secret, once both nodes know it.
     pub(super) async fn runtime_key(&self) -> String {
-        let created = self.cli(&self.a).json(&["apikey", "create", "runtime", "--secret", "*"]).await;
+        let created = self.cli(&self.a).json(&["apikey", "create", "--role", "runtime", "--secret", "*"]).await;
         let key = created["key"].as_str().expect("a key").to_owned();
         let api = Api::new(&self.b.api, &key);
         let is_known = || async {

@@ -109,7 +109,7 @@ async fn a_worker_in_typescript_receives_what_was_set_elsewhere(rig: &Rig) {
 
 async fn a_revoked_key_fails_at_every_node(rig: &Rig) {
     let a = rig.cli(&rig.a);
-    let created = a.json(&["apikey", "create", "viewer"]).await;
+    let created = a.json(&["apikey", "create", "--role", "viewer"]).await;
     let key = created["key"].as_str().expect("a key");
     let viewer = Api::new(&rig.b.api, key);
     let is_accepted = || async { is_accepted(&viewer).await.then_some(()) };

@@ -88,7 +88,8 @@ impl Api {
     /// Waits until every run of an event in `default` has ended.
     pub(crate) async fn runs_of(&self, event: &Value) -> Vec<Value> {
         let (id, revision) = (event["id"].as_str().expect("an id"), &event["revision"]);
-        let path = format!("/v1/environments/default/events/{id}/runs?revision={revision}&waitMs=20000");
+        let space = event["space"].as_str().map_or(String::new(), |space| format!("&space={space}"));
+        let path = format!("/v1/environments/default/events/{id}/runs?revision={revision}&waitMs=20000{space}");
         eventually("the end of an event's runs", || async {
             let found = self.get(&path).await;
             let runs = found["runs"].as_array().expect("runs").clone();

@@ -61,6 +61,7 @@ impl StoredEntry {
             EntryForm::Resolved { step, state } => state.renew(owner, step, renew),
             EntryForm::Claimed(_)
             | EntryForm::Extended { .. }
+            | EntryForm::LookedUp { .. }
             | EntryForm::Released { .. }
             | EntryForm::Blocked { .. }
             | EntryForm::Unblocked

@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 async fn prepare(engine: &Engine, caller: &claviger_core::Caller) -> Result<Prepared, Error> {
     let run = claviger_core::run::RunId([1; 16]);
     let declared = declared(&["A"]);
-    let request = Request { environment: &environment(), function: &function(), run, declared: &declared };
+    let request = Request { scope: &scope(), function: &function(), run, declared: &declared };
     engine.vault().prepare(caller, request).await
 }
 
@@ -174,6 +174,25 @@ async fn a_key_that_was_just_made_elsewhere_is_waited_for() {
     let (began, nobodys) = (Instant::now(), claviger_crypto::ApiKey::generate("default").reveal());
     assert!(matches!(there.access().admit(&nobodys).await, Err(Error::UnknownApiKey)));
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn not_everybody_waits_for_news_of_a_key() {
+    let engine = Sea::new().node().engine().await;
+    engine.access().fresh().await.expect("confirmed");
+    let nobodys = claviger_crypto::ApiKey::generate("default").reveal();
+    let waited = || async {
+        let began = Instant::now();
+        assert!(matches!(engine.access().admit(&nobodys).await, Err(Error::UnknownApiKey)));
+        began.elapsed()
+    };
+    let all = futures_util::future::join_all((0..400).map(|_| waited())).await;
+    assert_eq!(all.iter().filter(|waited| **waited >= SECOND / 5).count(), 256);
+    assert!(all.iter().all(|waited| *waited < SECOND / 2), "{all:?}");
+    assert!(waited().await >= SECOND / 5, "there is room again");
+    let began = Instant::now();
+    assert!(matches!(engine.access().admit_known(&nobodys).await, Err(Error::UnknownApiKey)));
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,11 +12,14 @@ use claviger_store::{Ledger, Stream};
 use tokio::time::timeout;
 
 use super::node::Sea;
-use crate::support::{environment, name, scope, set};
+use crate::{
+    spaces::create,
+    support::{environment, name, scope, set},
+};
 
 pub(super) async fn subscribe(engine: &Engine, texts: &[&str], after: Option<&Cursor>) -> (Subscription, Cursor) {
     let patterns: Vec<Pattern> = texts.iter().map(|text| text.parse().expect("a pattern")).collect();
-    let subscribed = engine.events().subscribe(&system_caller(), &environment(), patterns, after.cloned()).await;
+    let subscribed = engine.events().subscribe(&system_caller(), &environment(), patterns, after.cloned(), None).await;
     let mut subscription = subscribed.expect("subscribed");
     match frame(&mut subscription).await {
         Frame::Ready { cursor } => (subscription, cursor),
@@ -38,8 +41,16 @@ pub(super) async fn event(subscription: &mut Subscription) -> (String, Cursor) {
 }
 
 pub(super) async fn emit(engine: &Engine, id: Option<&str>, name: &str) -> Emitted {
-    let event =
-        NewEvent { id: id.map(str::to_owned), name: name.parse().expect("an event name"), data: b"null".to_vec() };
+    emit_in(engine, None, id, name).await
+}
+
+async fn emit_in(engine: &Engine, space: Option<&str>, id: Option<&str>, name: &str) -> Emitted {
+    let event = NewEvent {
+        id: id.map(str::to_owned),
+        name: name.parse().expect("an event name"),
+        data: b"null".to_vec(),
+        space: space.map(|space| space.parse().expect("a space's name")),
+    };
     engine.events().emit(&system_caller(), &environment(), event).await.expect("emitted")
 }
 
@@ -196,6 +207,23 @@ async fn an_id_makes_one_event_whichever_server_it_is_emitted_on() {
     let both = servers.iter().map(|engine| emit(engine, Some("order-2"), "order.created"));
     let answers = futures_util::future::join_all(both).await;
     assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn an_id_makes_one_event_in_each_space() {
+    let sea = Sea::new();
+    let servers = [sea.node().engine().await, sea.node().engine().await];
+    create(&servers[0], "acme").await;
+    create(&servers[0], "beta").await;
+    let (mut subscription, _) = subscribe(&servers[1], &["order.*"], None).await;
+    for space in [Some("beta"), None, Some("acme")] {
+        let first = emit_in(&servers[0], space, Some("order-1"), "order.created").await;
+        assert_eq!(first.space.as_ref().map(ToString::to_string).as_deref(), space);
+        sea.clock().pass(Duration::from_secs(60 * 60));
+        assert_eq!(emit_in(&servers[1], space, Some("order-1"), "order.created").await, first);
+        let Frame::Event { event, .. } = frame(&mut subscription).await else { panic!("an event") };
+        assert_eq!((&event.id, &event.space, event.revision), (&first.id, &first.space, first.revision));
+    }
 }
 
 #[tokio::test]

@@ -7,3 +7,4 @@ mod loss;
 mod nats;
 mod node;
 mod reads;
+mod spaces;

@@ -40,7 +40,7 @@ async fn what_one_acknowledges_a_strong_read_of_the_other_sees() {
         let (writer, reader) = if round % 2 == 0 { (&here, &there) } else { (&there, &here) };
         set(writer, "A", &format!("value-{round}")).await;
         reader.vault().catch_up(&system_caller(), &scope()).await.expect("caught up");
-        let seen = reader.vault().describe(&system_caller(), &scope(), &name("A")).await.expect("found");
+        let seen = reader.vault().describe(&system_caller(), &scope(), &name("A")).await.expect("found").secret;
         assert_eq!(seen.secret.latest, round);
         assert_eq!(list(reader).await.expect("listed"), [seen]);
     }

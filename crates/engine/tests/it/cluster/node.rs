@@ -1,7 +1,7 @@
 //! One server's way to a store that others write to as well, with everything that may be wrong about it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering},
@@ -36,8 +36,8 @@ pub(super) struct Node {
     sea: Arc<Sea>,
     /// The streams whose tails are silent, each with the end of the stream as far as this server knows.
     silent: watch::Sender<HashMap<Stream, Revision>>,
-    /// Whether barriers get no answer.
-    is_cut_off: watch::Sender<bool>,
+    /// The streams whose barriers get no answer.
+    cut_off: watch::Sender<HashSet<Stream>>,
     /// So many reads of a subject's last record are still answered with the one before it.
     stale: AtomicU32,
     /// What the store has lost: everything after these revisions.
@@ -80,7 +80,7 @@ impl Sea {
         Arc::new(Node {
             sea: self.clone(),
             silent: watch::Sender::default(),
-            is_cut_off: watch::Sender::new(false),
+            cut_off: watch::Sender::default(),
             stale: AtomicU32::new(0),
             lost: Mutex::default(),
             barriers: AtomicU64::new(0),
@@ -120,13 +120,18 @@ impl Node {
 
     /// From now on barriers get no answer.
     pub(super) fn cut_off(&self) {
-        self.is_cut_off.send_replace(true);
+        self.cut_off.send_replace(Stream::ALL.into());
+    }
+
+    /// From now on the barriers of a stream get no answer.
+    pub(super) fn cut_off_from(&self, stream: Stream) {
+        self.cut_off.send_replace([stream].into());
     }
 
     /// Everything works again.
     pub(super) fn heal(&self) {
         self.silent.send_replace(HashMap::new());
-        self.is_cut_off.send_replace(false);
+        self.cut_off.send_replace(HashSet::new());
         self.stale.store(0, Ordering::SeqCst);
         self.lost.lock().clear();
     }
@@ -223,8 +228,8 @@ impl Ledger for Node {
 
     async fn barrier(&self, stream: Stream) -> Result<Revision> {
         self.barriers.fetch_add(1, Ordering::SeqCst);
-        let mut is_cut_off = self.is_cut_off.subscribe();
-        let _ = is_cut_off.wait_for(|is_cut_off| !is_cut_off).await;
+        let mut cut_off = self.cut_off.subscribe();
+        let _ = cut_off.wait_for(|cut_off| !cut_off.contains(&stream)).await;
         let barrier = Append::new(stream, control(), Vec::new(), Expected::Any);
         self.sea.inner.append(vec![barrier]).await.remove(0)?;
         self.end(stream).await

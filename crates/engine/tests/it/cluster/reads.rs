@@ -16,7 +16,7 @@ const LONG: Duration = Duration::from_secs(10);
 /// The version that a read finds, `None` for none.
 async fn version(engine: &Engine, secret: &str) -> Option<u64> {
     match engine.vault().describe(&system_caller(), &scope(), &name(secret)).await {
-        Ok(found) => found.secret.active,
+        Ok(found) => found.secret.secret.active,
         Err(Error::SecretNotFound) => None,
         Err(error) => panic!("{error:?}"),
     }
@@ -124,7 +124,7 @@ async fn a_server_never_goes_back_behind_what_it_answered() {
         let own = set(&there, "A", "own-value").await.secret;
         assert_eq!(own.secret.latest, 2 * round + 1);
         node.answer_late(3);
-        assert_eq!(there.vault().describe(&system_caller(), &scope(), &name("A")).await.expect("found"), own);
+        assert_eq!(there.vault().describe(&system_caller(), &scope(), &name("A")).await.expect("found").secret, own);
         if round % 4 == 0 {
             node.heal();
             catch_up(&there).await.expect("caught up");
@@ -167,7 +167,7 @@ async fn what_a_key_made_elsewhere_sets_here_is_delivered_there() {
     there.vault().set(&operator, &scope(), &name("A"), value("some-value")).await.expect("set");
     catch_up(&here).await.expect("caught up");
     let prepared = prepare(&here, &declared(&["A"])).await.expect("prepared");
-    assert_eq!(prepared.delivered(), [(name("A"), 1)]);
+    assert_eq!(prepared.delivered(), [crate::support::version("A", 1)]);
     sleep(LONG).await;
     assert_eq!(version(&here, "A").await, Some(1), "and stays so");
 }

@@ -38,7 +38,7 @@ async fn a_foreign_environment_is_not_there() {
     engine.access().create_environment(&system_caller(), "staging").await.unwrap();
     let operator = caller(&engine, Role::Operator, Some("default"), &[]).await;
     for place in ["staging", "nowhere"] {
-        let refused = engine.events().subscribe(&operator, &environment(place), patterns(&[">"]), None).await;
+        let refused = engine.events().subscribe(&operator, &environment(place), patterns(&[">"]), None, None).await;
         assert!(matches!(refused.unwrap_err(), Error::EnvironmentNotFound), "{place}");
     }
 }
@@ -50,7 +50,7 @@ async fn a_subscriber_key_is_bounded_by_its_patterns() {
     let bounds = ["order.*", "system.secret.*.updated"];
     let subscriber = caller(&engine, Role::Subscriber, Some("default"), &bounds).await;
     for refused in [&["order.>"][..], &[">"], &["*"], &["system.secret.>"], &["order.created", "system.apikey.*"]] {
-        let asked = engine.events().subscribe(&subscriber, &default(), patterns(refused), None).await;
+        let asked = engine.events().subscribe(&subscriber, &default(), patterns(refused), None, None).await;
         let Err(Error::Denied { role: "subscriber", bound: Some(bound) }) = asked else { panic!("{refused:?}") };
         assert!(bound.contains(refused.last().unwrap()), "{bound}");
     }
@@ -67,7 +67,8 @@ async fn a_subscription_has_some_patterns_but_not_too_many() {
     let rig = Rig::new();
     let engine = rig.engine().await;
     for count in [0, 65] {
-        let asked = engine.events().subscribe(&system_caller(), &default(), patterns(&vec!["a"; count]), None).await;
+        let asked =
+            engine.events().subscribe(&system_caller(), &default(), patterns(&vec!["a"; count]), None, None).await;
         assert_eq!(asked.unwrap_err().code(), "invalid_request", "{count}");
     }
 }

@@ -50,6 +50,7 @@ async fn ids_of_different_environments_have_nothing_to_do_with_each_other() {
         id: Some("order-1".into()),
         name: "order.created".parse().unwrap(),
         data: b"2".to_vec(),
+        space: None,
     };
     let there = engine.events().emit(&system, &other, event).await.unwrap();
     assert_ne!(here.revision, there.revision);

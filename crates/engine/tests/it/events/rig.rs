@@ -191,7 +191,12 @@ pub(super) async fn emit_as(
     name: &str,
     data: &str,
 ) -> std::result::Result<Emitted, Error> {
-    let event = NewEvent { id: id.map(str::to_owned), name: name.parse().unwrap(), data: data.as_bytes().to_vec() };
+    let event = NewEvent {
+        id: id.map(str::to_owned),
+        name: name.parse().unwrap(),
+        data: data.as_bytes().to_vec(),
+        space: None,
+    };
     engine.events().emit(caller, &default(), event).await
 }
 
@@ -200,7 +205,7 @@ pub(super) async fn emit(engine: &Engine, name: &str, data: &str) -> Emitted {
 }
 
 pub(super) async fn emit_in(engine: &Engine, place: &EnvironmentName, name: &str, data: &str) -> Emitted {
-    let event = NewEvent { id: None, name: name.parse().unwrap(), data: data.as_bytes().to_vec() };
+    let event = NewEvent { id: None, name: name.parse().unwrap(), data: data.as_bytes().to_vec(), space: None };
     engine.events().emit(&system_caller(), place, event).await.unwrap()
 }
 
@@ -235,7 +240,7 @@ pub(super) async fn subscribe_as(
         claviger_core::Reach::All => default(),
         claviger_core::Reach::One(own) => own.clone(),
     };
-    let subscribed = engine.events().subscribe(caller, &place, patterns(texts), after.cloned()).await;
+    let subscribed = engine.events().subscribe(caller, &place, patterns(texts), after.cloned(), None).await;
     let mut subscription = subscribed.unwrap();
     match frame(&mut subscription).await {
         Frame::Ready { cursor } => (subscription, cursor),

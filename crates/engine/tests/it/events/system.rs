@@ -2,8 +2,9 @@ use claviger_core::{Bounds, Role};
 use claviger_engine::{
     access::{NewApiKey, system_caller},
     events::Source,
+    spaces::{NewSpace, UpdateSpace},
 };
-use serde_json::{Value, json};
+use serde_json::{Value, json, value::RawValue};
 
 use super::rig::{Rig, START, caller, default, delete, emit, environment, event, set, subscribe, subscribe_as};
 
@@ -100,6 +101,55 @@ async fn environments_and_api_keys_have_events() {
         assert_eq!(&*event.id, format!("access-{}", event.revision));
         assert_eq!(serde_json::from_str::<Value>(event.data.get()).unwrap(), data);
     }
+}
+
+#[tokio::test]
+async fn every_change_of_a_space_is_an_event_of_the_space() {
+    let rig = Rig::new();
+    let engine = rig.engine().await;
+    let (mut subscription, _) = subscribe(&engine, &["system.space.*"], None).await;
+    let operator = caller(&engine, Role::Operator, Some("default"), &[]).await;
+    let acme: claviger_core::SpaceName = "acme".parse().unwrap();
+    let metadata = |text: &str| RawValue::from_string(text.to_owned()).unwrap();
+    let new = NewSpace { name: acme.clone(), metadata: metadata(r#"{"plan":"gold"}"#) };
+    let spaces = engine.spaces();
+    spaces.create(&system_caller(), &default(), new).await.unwrap();
+    rig.clock.pass(std::time::Duration::from_millis(5));
+    spaces
+        .update(&operator, &default(), &acme, UpdateSpace { metadata: metadata("{}"), expected: None })
+        .await
+        .unwrap();
+    spaces.delete(&operator, &default(), &acme).await.unwrap();
+    let id = &*operator.id;
+    for (action, actor, after) in [("created", "system", 0), ("updated", id, 5), ("deleted", id, 5)] {
+        let (event, _) = event(&mut subscription).await;
+        assert_eq!(event.name.as_str(), format!("system.space.{action}"));
+        assert_eq!((&event.environment, event.space.as_ref()), (&default(), Some(&acme)));
+        assert_eq!(&*event.id, format!("access-{}", event.revision));
+        assert_eq!((event.source, event.at.0), (Source::System, START + after));
+        let data: Value = serde_json::from_str(event.data.get()).unwrap();
+        assert_eq!(data, json!({"name": "acme", "actor": actor}), "no metadata");
+    }
+}
+
+#[tokio::test]
+async fn a_key_narrowed_to_spaces_learns_of_no_other() {
+    let rig = Rig::new();
+    let engine = rig.engine().await;
+    let bounds =
+        Bounds { secrets: vec!["*".to_owned()], spaces: Some(vec!["acme".parse().unwrap()]), ..Bounds::default() };
+    let new = NewApiKey { role: Role::Runtime, environment: Some(default()), description: None, bounds, ttl: None };
+    let (_, key) = engine.access().create_api_key(&system_caller(), new).await.unwrap();
+    let narrow = engine.access().authenticate(&key).unwrap();
+    let (mut subscription, _) = subscribe_as(&engine, &narrow, &["system.>"], None).await;
+    set(&engine, &default(), "KEY", "canary-value").await;
+    caller(&engine, Role::Viewer, Some("default"), &[]).await;
+    for name in ["other", "acme"] {
+        let new = NewSpace { name: name.parse().unwrap(), metadata: RawValue::from_string("{}".to_owned()).unwrap() };
+        engine.spaces().create(&system_caller(), &default(), new).await.unwrap();
+    }
+    let (event, _) = event(&mut subscription).await;
+    assert_eq!((event.name.as_str(), event.space.as_ref().unwrap().as_str()), ("system.space.created", "acme"));
 }
 
 fn key_data(id: &str, role: &str, place: &str) -> Value {
