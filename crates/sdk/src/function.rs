@@ -143,7 +143,7 @@ impl Function<()> {
         self
     }
 
-    /// Lets at most `limit` runs of this function be executed at once, over all workers.
+    /// Lets at most `limit` runs of this function be executed at once, over all workers of a server.
     #[must_use]
     pub fn concurrency(mut self, limit: u32) -> Self {
         self.definition.concurrency = Some(limit);

@@ -104,7 +104,7 @@ impl Listener {
         Self { function: self.function.retry(retry), ..self }
     }
 
-    /// Lets at most `limit` events be handled at once, over all workers.
+    /// Lets at most `limit` events be handled at once, over all workers of a server.
     #[must_use]
     pub fn concurrency(self, limit: u32) -> Self {
         Self { function: self.function.concurrency(limit), ..self }

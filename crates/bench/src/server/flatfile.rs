@@ -2,13 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::process::Server;
+use super::{check_deliveries, process::Server};
 use crate::{
     base::{Base, WIDTHS},
     engine::fill,
@@ -32,6 +35,8 @@ pub(super) fn rows() -> Vec<String> {
 /// A store with so many names.
 pub(super) struct Listing {
     data: PathBuf,
+    /// Listings that were received, in all rounds.
+    received: Arc<AtomicUsize>,
 }
 
 impl Listing {
@@ -40,22 +45,27 @@ impl Listing {
         let data = directory.join("server-flatfile");
         fill(&data, NAMES).await?;
         std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        Ok(Listing { data })
+        Ok(Listing { data, received: Arc::default() })
     }
 
     pub(super) async fn measure(&self, plan: &Plan, table: &mut Table) -> Result<()> {
         let server = Server::start(plan, &self.data)?;
         let path: Arc<str> = listing(&server).await?.into();
+        self.received.fetch_add(1, Ordering::Relaxed);
         for width in WIDTHS.into_iter().filter(|width| plan.wants(&row(*width))) {
             let connections = Arc::new(Connections::open(server.address(), &server.keys.runtime, width).await?);
-            let path = path.clone();
+            let (path, received) = (path.clone(), self.received.clone());
             let work = move |lane: usize, _| {
-                let (connections, path) = (connections.clone(), path.clone());
-                async move { connections.get(lane, &path).await.map(drop) }
+                let (connections, path, received) = (connections.clone(), path.clone(), received.clone());
+                async move {
+                    connections.get(lane, &path).await?;
+                    received.fetch_add(1, Ordering::Relaxed);
+                    Ok(())
+                }
             };
             table.note(&row(width), &[Base::Hello(width), Base::Commits], drive(width, plan.time, work).await?);
         }
-        Ok(())
+        check_deliveries(&server, "Flatfile listings", self.received.load(Ordering::Relaxed)).await
     }
 }
 

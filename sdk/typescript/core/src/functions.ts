@@ -37,7 +37,7 @@ export interface RetryOptions {
 /** How attempts are repeated and bounded. */
 export interface FunctionLimits {
   readonly retry?: RetryOptions;
-  /** At most so many runs at once, over all workers. */
+  /** At most so many runs at once, over all workers of a server. */
   readonly concurrency?: { readonly limit: number };
   /** How long one attempt may take; without end by default. */
   readonly timeout?: Duration;
