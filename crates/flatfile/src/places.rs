@@ -159,3 +159,16 @@ fn only<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
     let first = found.next()?;
     found.next().is_none().then_some(first)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_that_two_have_stands_for_neither() {
+        assert_eq!(only([].into_iter()), None::<&str>);
+        assert_eq!(only(["one"].into_iter()), Some("one"));
+        assert_eq!(only(["one", "another"].into_iter()), None);
+        assert_eq!(only(["one", "another", "a third"].into_iter()), None);
+    }
+}

@@ -291,3 +291,99 @@ async fn an_id_is_found_by_a_server_that_never_gave_it_out() {
     assert_eq!(other.as_operator().delete(&path).await.refusal(), (404, "id"), "it is gone");
     assert_eq!(house.values(&format!("spaceId={acme}")).await, pairs(&[("TOKEN", "of-the-environment")]));
 }
+
+/// What a scope says of a name.
+#[derive(Clone, Copy, PartialEq)]
+enum Says {
+    Nothing,
+    Value,
+    Block,
+    BlockOverValue,
+}
+
+const SAYINGS: [Says; 4] = [Says::Nothing, Says::Value, Says::Block, Says::BlockOverValue];
+
+/// Every combination of what four scopes may say, the innermost first. An environment blocks nothing.
+fn combinations() -> Vec<[Says; 4]> {
+    let of =
+        |number: usize| [SAYINGS[number % 4], SAYINGS[number / 4 % 4], SAYINGS[number / 16 % 4], SAYINGS[number / 64]];
+    (0..128).map(of).collect()
+}
+
+#[tokio::test]
+async fn rows_are_the_same_with_values_and_without() {
+    let house = House::open().await;
+    let (environment, acme) = (house.environment("default").await, house.space("acme").await);
+    let ada = "us_usr_00000001";
+    let places = [
+        (Some(format!("flatfile:actor:{ada}:acme")), json!({ "spaceId": acme, "actorId": ada })),
+        (Some(format!("flatfile:actor:{ada}")), json!({ "environmentId": environment, "actorId": ada })),
+        (Some("acme".to_owned()), json!({ "spaceId": acme })),
+        (None, json!({ "environmentId": environment })),
+    ];
+    for (place, (space, sent)) in places.iter().enumerate() {
+        // The first secret creates an actor's space, where others are blocked then.
+        house.set("EVERYWHERE", &format!("of-place-{place}"), sent.clone()).await;
+        let space = space.as_ref().map(|name| name.parse().unwrap());
+        let scope = Scope { environment: "default".parse().unwrap(), space };
+        for (number, says) in combinations().into_iter().enumerate() {
+            let name = format!("NAME_{number:03}");
+            if matches!(says[place], Says::Value | Says::BlockOverValue) {
+                house.set(&name, &format!("of-place-{place}"), sent.clone()).await;
+            }
+            if matches!(says[place], Says::Block | Says::BlockOverValue) {
+                let name = name.parse().unwrap();
+                house.engine.vault().block(&caller(Role::Operator), &scope, &name, None).await.unwrap();
+            }
+        }
+    }
+    let mut expected = pairs(&[("EVERYWHERE", "of-place-0")]);
+    for (number, says) in combinations().into_iter().enumerate() {
+        let first = says.iter().position(|says| *says != Says::Nothing);
+        if let Some(place) = first.filter(|place| says[*place] == Says::Value) {
+            expected.push((format!("NAME_{number:03}"), format!("of-place-{place}")));
+        }
+    }
+    let query = format!("environmentId={environment}&spaceId={acme}&actorId={ada}");
+    assert_eq!(house.values(&query).await, expected);
+    for query in [
+        query,
+        format!("environmentId={environment}&spaceId={acme}"),
+        format!("environmentId={environment}&actorId={ada}"),
+        format!("environmentId={environment}"),
+    ] {
+        let path = format!("/v1/secrets?{query}");
+        let (with, without) = (house.as_runtime().get(&path).await, house.as_operator().get(&path).await);
+        assert!(!ids(with.data()).is_empty(), "{query}");
+        assert_eq!(ids(with.data()), ids(without.data()), "{query}");
+    }
+}
+
+/// Names and ids of rows.
+fn ids(rows: &Value) -> Vec<(&str, &str)> {
+    rows.as_array().unwrap().iter().map(|row| (row["name"].as_str().unwrap(), row["id"].as_str().unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_listing_too_large_for_its_audit_record_is_refused_whole() {
+    let house = House::open().await;
+    let environment = house.environment("default").await;
+    let scope = Scope::environment("default".parse().unwrap());
+    let names: Vec<String> = (0..1_000).map(|number| format!("{number:04}{}", "n".repeat(1_020))).collect();
+    for name in &names {
+        let value = claviger_core::SecretValue::new(b"canary-of-many".to_vec());
+        let set = SetSecret { value, description: None, short: Short::Accept, expected: None };
+        house.engine.vault().set(&caller(Role::Operator), &scope, &name.parse().unwrap(), set).await.unwrap();
+    }
+    let path = format!("/v1/secrets?environmentId={environment}");
+    let refused = house.as_runtime().get(&path).await;
+    assert_eq!(refused.refusal(), (413, ""));
+    assert!(!refused.body.to_string().contains("canary"), "no value leaves");
+    assert!(refused.body["errors"][0]["message"].as_str().unwrap().contains("1000000"), "{refused:?}");
+    // Whoever gets no values has no such record, and a narrower key has a shorter one.
+    assert_eq!(house.as_operator().get(&path).await.data().as_array().unwrap().len(), names.len());
+    let narrowed = caller_with(Role::Runtime, Bounds { secrets: vec!["00*".into()], ..Bounds::default() });
+    let rows = house.asking(narrowed).get(&path).await;
+    assert_eq!(rows.data().as_array().unwrap().len(), 100);
+    assert!(rows.data().as_array().unwrap().iter().all(|row| row["value"] == "canary-of-many"));
+}
