@@ -11,9 +11,9 @@ use std::{
 
 use claviger_core::{Revision, Timestamp};
 use claviger_engine::{
-    Clock, WallClock,
+    Clock, Error, WallClock,
     events::{Frame as EventFrame, NewEvent},
-    runtime::{CancelReason, FrameEnd, HEARTBEAT_EVERY, Known, LEASE, Made, Outgoing, Status},
+    runtime::{CancelReason, EventRuns, FrameEnd, HEARTBEAT_EVERY, Known, LEASE, Made, Outgoing, Status},
 };
 use claviger_store::{NatsLedger, NatsOptions, NatsQueue};
 use claviger_testbed::{NatsCluster, NatsServer, Routes, ServerOptions, SyncInterval};
@@ -130,6 +130,21 @@ async fn emitted(node: &World, id: &str) -> Revision {
     within(again).await
 }
 
+/// The runs of an event, once all have ended. Asks until it is answered: servers may still be on their way back.
+async fn ended(node: &World, id: &str, revision: Revision) -> EventRuns {
+    let again = async {
+        loop {
+            let patience = Duration::from_secs(90);
+            let runs = node.engine.runtime().event_runs(&admin(), &scope(None), (id, revision), patience).await;
+            match runs {
+                Err(Error::Store(claviger_store::Error::Unavailable { .. })) => sleep(Duration::from_millis(50)).await,
+                runs => return runs.unwrap(),
+            }
+        }
+    };
+    within(again).await
+}
+
 /// Does every job it gets, and goes on for as long as it is asked to.
 async fn diligent(mut worker: Worker) {
     while let Some(outgoing) = worker.inbox.recv().await {
@@ -155,10 +170,9 @@ async fn servers_are_killed_in_turn_and_every_run_ends_once() {
             sleep(Duration::from_millis(100)).await;
         }
         for (id, revision) in &events {
-            let patience = Duration::from_secs(90);
-            let runs = a.engine.runtime().event_runs(&admin(), &scope(None), (id, *revision), patience).await.unwrap();
-            assert_eq!(runs.runs.len(), 1, "{id}");
-            assert_eq!(runs.runs[0].info.status, Status::Completed, "{id}");
+            let runs = ended(&a, id, *revision).await.runs;
+            assert_eq!(runs.len(), 1, "{id}");
+            assert_eq!(runs[0].info.status, Status::Completed, "{id}");
         }
     };
     let kill = async {
