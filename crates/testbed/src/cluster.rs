@@ -8,9 +8,8 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    NatsServer, Proxy, ServerOptions,
+    FreePorts, NatsServer, Proxy, ServerOptions,
     config::{Membership, Ports},
-    ports,
     server::{ASK_EVERY, PATIENCE, STARTS, is_port_taken},
 };
 
@@ -64,9 +63,9 @@ impl NatsCluster {
     }
 
     async fn new(size: usize, options: &ServerOptions, routes: Routes) -> Result<NatsCluster> {
-        let all = ports::free(3 * size)?;
-        let ports: Vec<Ports> =
-            all.chunks(3).map(|ports| Ports { client: ports[0], monitor: ports[1], cluster: ports[2] }).collect();
+        let places = u16::try_from(size)?;
+        let taken = FreePorts::take(Ports::EACH * places)?;
+        let ports: Vec<Ports> = (0..places).map(|place| Ports::of(&taken, place)).collect();
         let mut links = HashMap::new();
         let mut nowhere = None;
         if routes == Routes::Proxied {
@@ -85,7 +84,7 @@ impl NatsCluster {
             };
             let routes = (0..size).filter(|to| *to != at).map(reached).collect();
             let membership = Membership { routes, advertised: advertised.clone() };
-            NatsServer::new(&format!("node{}", at + 1), options, ports[at], Some(&membership))
+            NatsServer::new(&format!("node{}", at + 1), options, ports[at].clone(), Some(&membership))
         };
         let servers = (0..size).map(server).collect::<Result<_>>()?;
         Ok(NatsCluster { servers, links, _nowhere: nowhere })

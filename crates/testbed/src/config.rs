@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, sync::Arc};
 
 use anyhow::Result;
 
-use crate::{Operator, Tls};
+use crate::{FreePorts, Operator, Tls};
 
 /// How a server is to be.
 #[derive(Clone, Debug, Default)]
@@ -51,11 +51,23 @@ pub enum Access {
 }
 
 /// The ports of one server, on loopback.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ports {
     pub(crate) client: u16,
     pub(crate) monitor: u16,
     pub(crate) cluster: u16,
+    _taken: FreePorts,
+}
+
+impl Ports {
+    /// How many one server needs.
+    pub(crate) const EACH: u16 = 3;
+
+    /// Those of the server with this place among all that share what was taken.
+    pub(crate) fn of(taken: &FreePorts, place: u16) -> Ports {
+        let port = |at| taken.nth(Ports::EACH * place + at);
+        Ports { client: port(0), monitor: port(1), cluster: port(2), _taken: taken.clone() }
+    }
 }
 
 /// A server's place in a cluster.
@@ -72,7 +84,7 @@ impl ServerOptions {
     pub(crate) fn file(
         &self,
         name: &str,
-        ports: Ports,
+        ports: &Ports,
         store: &Path,
         membership: Option<&Membership>,
     ) -> Result<String> {
@@ -113,7 +125,7 @@ impl ServerOptions {
 }
 
 impl Membership {
-    fn lines(&self, ports: Ports) -> Vec<String> {
+    fn lines(&self, ports: &Ports) -> Vec<String> {
         let routes: Vec<String> = self.routes.iter().map(|route| format!("\"nats://{route}\"")).collect();
         let mut lines = vec![
             "name: testbed".to_owned(),

@@ -32,6 +32,7 @@ pub use binary::binary;
 pub use cluster::{NatsCluster, Routes};
 pub use config::{Access, ServerOptions, SyncInterval};
 pub use credentials::Operator;
+pub use ports::FreePorts;
 pub use process::Process;
 pub use proxy::Proxy;
 pub use server::NatsServer;

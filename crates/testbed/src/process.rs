@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
 /// Lines of the log that are shown when a start fails.
 const TAIL: usize = 25;
@@ -49,13 +49,29 @@ impl Process {
         lines[lines.len().saturating_sub(TAIL)..].join("\n")
     }
 
+    /// Stops it where it is (`SIGSTOP`), and returns when all its threads stand still.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&self) -> Result<()> {
+        self.signal(Signal::STOP)?;
+        // The signal is on its way to the last thread: the system tells when all have stopped. Of an end it tells too, to
+        // whoever waits for that.
+        let ours = WaitId::Pid(self.pid()?);
+        waitid(ours, WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT)?;
+        Ok(())
+    }
+
     /// Sends a signal to this very process, which is ours until it was waited for.
     ///
     /// # Errors
     /// When it has ended.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")?;
-        Ok(rustix::process::kill_process(pid, signal)?)
+        Ok(rustix::process::kill_process(self.pid()?, signal)?)
+    }
+
+    fn pid(&self) -> Result<Pid> {
+        i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).context("no process id")
     }
 }
 

@@ -18,9 +18,9 @@ use tokio::{
 };
 
 use crate::{
-    ServerOptions, binary,
+    FreePorts, ServerOptions, binary,
     config::{Membership, Ports},
-    monitor, ports,
+    monitor,
     process::Process,
     talk,
 };
@@ -53,7 +53,7 @@ impl NatsServer {
     pub async fn start(options: ServerOptions) -> Result<NatsServer> {
         let mut starts = 1;
         loop {
-            let server = NatsServer::new("node1", &options, free_ports()?, None)?;
+            let server = NatsServer::new("node1", &options, Ports::of(&FreePorts::take(Ports::EACH)?, 0), None)?;
             match server.restart().await {
                 Ok(()) => {
                     server.ready().await?;
@@ -86,7 +86,7 @@ impl NatsServer {
     /// # Errors
     /// When the file cannot be written.
     pub fn configure(&self, options: &ServerOptions) -> Result<()> {
-        let text = options.file(&self.name, self.ports, &self.store(), self.membership.as_ref())?;
+        let text = options.file(&self.name, &self.ports, &self.store(), self.membership.as_ref())?;
         Ok(fs::write(self.directory.path().join("nats.conf"), text)?)
     }
 
@@ -184,7 +184,7 @@ impl NatsServer {
     /// # Errors
     /// When it does not run.
     pub fn pause(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        self.running(Process::pause)
     }
 
     /// Lets it go on (`SIGCONT`).
@@ -192,7 +192,7 @@ impl NatsServer {
     /// # Errors
     /// When it does not run.
     pub fn resume(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+        self.running(|process| process.signal(Signal::CONT))
     }
 
     /// The end of its log.
@@ -201,8 +201,8 @@ impl NatsServer {
         self.process.lock().as_ref().map(Process::log_tail).unwrap_or_default()
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        self.process.lock().as_ref().context("the server does not run")?.signal(signal)
+    fn running(&self, act: impl FnOnce(&Process) -> Result<()>) -> Result<()> {
+        act(self.process.lock().as_ref().context("the server does not run")?)
     }
 
     /// Asks until the answer is yes.
@@ -222,11 +222,6 @@ impl NatsServer {
             }
         }
     }
-}
-
-pub(crate) fn free_ports() -> Result<Ports> {
-    let free = ports::free(3)?;
-    Ok(Ports { client: free[0], monitor: free[1], cluster: free[2] })
 }
 
 /// Whether a start is worth another try, with other ports.

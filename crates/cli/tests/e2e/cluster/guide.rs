@@ -1,8 +1,9 @@
 //! The cluster guide, as somebody follows it: its commands run, and what it shows of their output is true.
 
-use std::{fs, net::TcpListener, path::Path, process::Stdio};
+use std::{fs, path::Path, process::Stdio};
 
 use aho_corasick::AhoCorasick;
+use claviger_testbed::FreePorts;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::{
@@ -17,7 +18,8 @@ const PORTS: [&str; 11] = ["4222", "4223", "4224", "6222", "6223", "6224", "8222
 async fn the_cluster_guide_can_be_followed_as_it_stands() {
     let home = tempfile::tempdir().expect("a directory");
     let guide = Guide::read("docs/guides/cluster.md");
-    fs::write(home.path().join("guide.sh"), on_free_ports(&guide.script())).expect("a script");
+    let ports = FreePorts::take(PORTS.len().try_into().expect("few")).expect("free ports");
+    fs::write(home.path().join("guide.sh"), on_free_ports(&guide.script(), &ports)).expect("a script");
     let ended = within("the end of the guide", run(home.path())).await;
     let said = fs::read_to_string(home.path().join("said")).expect("what was said");
     assert!(ended, "{said}");
@@ -49,10 +51,7 @@ impl Drop for Group {
     }
 }
 
-fn on_free_ports(script: &str) -> String {
-    let listeners: Vec<TcpListener> =
-        PORTS.iter().map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
-    let port = |listener: &TcpListener| listener.local_addr().expect("an address").port().to_string();
-    let free: Vec<String> = listeners.iter().map(port).collect();
+fn on_free_ports(script: &str, ports: &FreePorts) -> String {
+    let free: Vec<String> = ports.iter().map(|port| port.to_string()).collect();
     AhoCorasick::new(PORTS).expect("a search").replace_all(script, &free)
 }
