@@ -1,7 +1,7 @@
 //! The closed list of what can go wrong, as callers see it.
 
-/// What kind of failure an error is. HTTP status and CLI exit code are each decided from it, in one
-/// place. Components keep richer enums and name the kind of each variant.
+/// What kind of failure an error is. HTTP status ([`ErrorKind::http_status`]) and CLI exit code are each decided from
+/// it, in one place. Components keep richer enums and name the kind of each variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
     /// The request is malformed or breaks a published rule.
@@ -30,4 +30,24 @@ pub enum ErrorKind {
     Unavailable,
     /// A bug.
     Internal,
+}
+
+impl ErrorKind {
+    /// The HTTP status of the answer, whatever the protocol on top of HTTP.
+    #[must_use]
+    pub fn http_status(self) -> u16 {
+        match self {
+            ErrorKind::Invalid => 400,
+            ErrorKind::Unauthenticated => 401,
+            ErrorKind::Denied => 403,
+            ErrorKind::NotFound => 404,
+            ErrorKind::TimedOut => 408,
+            ErrorKind::Conflict => 409,
+            ErrorKind::TooLarge => 413,
+            ErrorKind::Limited => 429,
+            ErrorKind::Corrupt | ErrorKind::Internal => 500,
+            ErrorKind::NoKey | ErrorKind::Unavailable => 503,
+            ErrorKind::Full => 507,
+        }
+    }
 }

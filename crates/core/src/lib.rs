@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod caller;
+pub mod condition;
 mod error;
 mod event;
 mod name;

@@ -37,8 +37,10 @@ const HOMES: [Home; 14] = [
 ];
 
 /// What would make `core` something else than values and pure functions, and `store` something that knows a value.
-const BANS: [Ban; 11] = [
+const BANS: [Ban; 13] = [
     Ban { name: "serde", never: "crates/core/" },
+    Ban { name: "Value::from_str", never: "crates/core/" },
+    Ban { name: "parse::<Value>", never: "crates/core/" },
     Ban { name: "tokio", never: "crates/core/" },
     Ban { name: "SystemTime", never: "crates/core/" },
     Ban { name: "Instant", never: "crates/core/" },
@@ -51,6 +53,9 @@ const BANS: [Ban; 11] = [
     Ban { name: "claviger_server", never: "crates/flatfile/" },
 ];
 
+/// All that `core` knows of JSON: a value that was read, and is not written. `serde_json` does not stand otherwise.
+const JSON: (&str, &str) = ("crates/core/", "serde_json::Value");
+
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     shipped(tree).flat_map(|source| check_source(&source)).collect()
 }
@@ -61,7 +66,16 @@ fn check_source(source: &Source<'_>) -> Vec<Finding> {
     let away = away.map(|home| (home.name, format!("belongs in {}", home.only.join(", "))));
     let banned = BANS.iter().filter(|ban| path.starts_with(ban.never));
     let banned = banned.map(|ban| (ban.name, format!("must not be known in {}", ban.never)));
-    away.chain(banned).filter_map(|(name, why)| first(source, name, &why)).collect()
+    away.chain(banned).filter_map(|(name, why)| first(source, name, &why)).chain(json(source)).collect()
+}
+
+fn json(source: &Source<'_>) -> Option<Finding> {
+    let ((never, known), code) = (JSON, &source.code);
+    let is_known = |at: usize| words(&code[at..], known).next() == Some(0);
+    let mut unknown = words(code, "serde_json").filter(|&at| !is_known(at));
+    let at = unknown.next().filter(|_| source.file.path.starts_with(never))?;
+    let why = format!("`serde_json` must not be known in {never} but as `{known}`");
+    Some(Finding::line(&source.file.path, line_of(code, at), why))
 }
 
 fn first(source: &Source<'_>, name: &str, why: &str) -> Option<Finding> {
@@ -96,6 +110,29 @@ mod tests {
     fn core_knows_no_clock() {
         let found = said(check, &[("crates/core/src/time.rs", "fn now() -> SystemTime { SystemTime::now() }")]);
         assert_eq!(found, ["crates/core/src/time.rs:1: `SystemTime` must not be known in crates/core/"]);
+    }
+
+    #[test]
+    fn core_neither_reads_nor_writes_json() {
+        let value = "use serde_json::Value;\n";
+        for code in [
+            "serde_json::from_str::<Value>(text)",
+            "serde_json::to_vec(value)",
+            "use serde_json::{Value, to_string};",
+            "use serde_json::value::RawValue;",
+            "use serde_json as json;",
+        ] {
+            let found = said(check, &[("crates/core/src/condition.rs", &format!("{value}{code}"))]);
+            let why = "`serde_json` must not be known in crates/core/ but as `serde_json::Value`";
+            assert_eq!(found, [format!("crates/core/src/condition.rs:2: {why}")], "{code}");
+        }
+        for (code, name) in [("Value::from_str(text)", "Value::from_str"), ("text.parse::<Value>()", "parse::<Value>")]
+        {
+            let found = said(check, &[("crates/core/src/condition.rs", &format!("{value}{code}"))]);
+            assert_eq!(found, [format!("crates/core/src/condition.rs:2: `{name}` must not be known in crates/core/")]);
+        }
+        let elsewhere = ("crates/api/src/body.rs", "serde_json::from_slice(body)");
+        assert_eq!(said(check, &[("crates/core/src/condition.rs", value), elsewhere]), [""; 0]);
     }
 
     #[test]

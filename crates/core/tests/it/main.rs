@@ -1,5 +1,7 @@
 //! Properties of the core's rules, checked on generated input.
 
+mod conditions;
+mod error_kinds;
 mod fuzz;
 mod names;
 mod patterns;

@@ -3,6 +3,7 @@
 mod client;
 mod connection;
 mod failures;
+mod guides;
 mod listeners;
 mod lookups;
 mod secrets;

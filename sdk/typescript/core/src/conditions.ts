@@ -9,21 +9,24 @@ export interface Condition {
 
 /** A copy that nobody changes any more. Throws for a path that can never hold and for what is not JSON. */
 export function checkCondition({ path, equals }: Condition, of: string): Condition {
-  if (typeof path !== "string" || !/^data(\..+)?$/s.test(path)) {
+  if (typeof path !== "string" || !/^data(\.|$)/.test(path)) {
     throw new TypeError(`a path in the filter of ${of} is "data" or begins with "data."`);
   }
   if (equals === undefined) throw new TypeError(`the filter of ${of} says nothing for "${path}"`);
   return { path, equals: JSON.parse(encodeJson(equals, `the filter of ${of}`)) };
 }
 
-/** Whether a condition holds for an event's data, by the rules of the server. */
+/** The server reads data no deeper than this. */
+const MAX_LEVELS = 127;
+
+/** Whether a condition holds for an event's data, by the rules of the server: `spec/events.md`. */
 export function isHeld({ path, equals }: Condition, data: unknown): boolean {
   let place = data;
   for (const segment of path.split(".").slice(1)) {
     if (!hasMember(place, segment)) return false;
     place = place[segment];
   }
-  return isSameJson(place, equals);
+  return isSameJson(place, equals) && isReadable(data, MAX_LEVELS);
 }
 
 /** Whether an event's name fits a pattern: `*` is one segment, `>` at the end one or more. */
@@ -49,4 +52,12 @@ function isSameJson(left: unknown, right: unknown): boolean {
   const [ours, theirs] = [left as Record<string, unknown>, right as Record<string, unknown>];
   const names = Object.keys(ours);
   return names.length === Object.keys(theirs).length && names.every((name) => Object.hasOwn(theirs, name) && isSameJson(ours[name], theirs[name]));
+}
+
+/** Whether the server can read it: no number beyond the doubles, no half of a surrogate pair, not too many levels. */
+function isReadable(value: unknown, levels: number): boolean {
+  if (typeof value === "string") return value.isWellFormed();
+  if (typeof value === "number") return Number.isFinite(value);
+  if (typeof value !== "object" || value === null) return true;
+  return levels > 0 && Object.entries(value).every(([name, member]) => name.isWellFormed() && isReadable(member, levels - 1));
 }
