@@ -1,4 +1,4 @@
-//! Wire types of the HTTP API and of the worker protocol, and the public error codes.
+//! Wire types of the HTTP API and of the worker protocol, the public error codes, and how a request's body is read.
 //!
 //! This crate knows none of our other types: the server translates. JSON members are camelCase. No type that a management
 //! route answers with has room for a secret's value; those that hold one, [`SetSecret`] on the way in, [`worker::JobSecret`] and
@@ -8,6 +8,7 @@
 
 mod access;
 mod audit;
+mod body;
 mod code;
 mod event;
 mod explanation;
@@ -26,6 +27,7 @@ pub use access::{
     EnvironmentList, Reach,
 };
 pub use audit::{AuditEntry, AuditList, AuditOutcome, AuditedSecret};
+pub use body::{BodyError, MAX_REQUEST_BYTES, parse_object, read_body};
 pub use code::{CODES, Code, find_code};
 pub use event::{EmitEvent, Emitted, Event, Gap};
 pub use explanation::{Explanation, Served, TrailEntry, Verdict};

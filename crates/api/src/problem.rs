@@ -30,7 +30,7 @@ pub struct Problem {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// `revision_conflict`: the secret's revision now, `0` when it is not set.
+    /// `revision_conflict`: the revision of the secret or space now, `0` for a secret that is not set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current_revision: Option<u64>,
 }

@@ -251,6 +251,15 @@ impl Error {
         }
     }
 
+    /// What the caller is told: for a refusal also what bounds it.
+    #[must_use]
+    pub fn detail(&self) -> String {
+        match self {
+            Error::Denied { bound: Some(bound), .. } => format!("{self}: {bound}"),
+            _ => self.to_string(),
+        }
+    }
+
     /// The current revision, for a caller that lost a compare-and-set.
     #[must_use]
     pub fn current_revision(&self) -> Option<Revision> {

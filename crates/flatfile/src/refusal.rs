@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use claviger_api::BodyError;
 use claviger_core::{ErrorKind, NameError};
 use claviger_engine::Error;
 use serde::Serialize;
@@ -106,36 +107,32 @@ impl IntoResponse for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Refusal {
-        let message = match &error {
-            Error::Denied { bound: Some(bound), .. } => format!("{error}: {bound}"),
-            _ => error.to_string(),
-        };
+        let message = error.detail();
         if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) {
             tracing::error!(code = error.code(), "{message}");
         }
-        Refusal::of_status(status_of(error.kind()), message)
+        // The clients know 400 and 404 as errors of their own, and try again after 408, 429 and 5xx.
+        let status = StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Refusal::of_status(status, message)
+    }
+}
+
+impl From<BodyError> for Refusal {
+    fn from(error: BodyError) -> Refusal {
+        let status = match error {
+            BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::CutOff
+            | BodyError::NotJson { .. }
+            | BodyError::NotAnObject
+            | BodyError::MissingMember { .. }
+            | BodyError::WrongMember { .. } => StatusCode::BAD_REQUEST,
+        };
+        Refusal::of_status(status, error.to_string()).about("body")
     }
 }
 
 impl From<NameError> for Refusal {
     fn from(error: NameError) -> Refusal {
         Error::from(error).into()
-    }
-}
-
-/// The clients know 400 and 404 as errors of their own, and try again after 408, 429 and 5xx.
-fn status_of(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Denied => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        ErrorKind::NoKey | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Full => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -134,7 +134,7 @@ pub(crate) async fn remove(
     environment: &EnvironmentName,
     name: &SpaceName,
 ) -> Result<(), Refusal> {
-    match app.engine.spaces().delete(caller, environment, name).await {
+    match app.engine.spaces().delete(caller, environment, name, None).await {
         Ok(_) | Err(Error::SpaceNotFound) => Ok(()),
         Err(error) => Err(error.into()),
     }

@@ -1,7 +1,7 @@
-//! From errors to `application/problem+json`: the one place that knows HTTP statuses.
+//! From errors to `application/problem+json`.
 
 use axum::response::{IntoResponse, Response};
-use claviger_api::{PROBLEM_JSON, Problem, find_code};
+use claviger_api::{BodyError, PROBLEM_JSON, Problem, find_code};
 use claviger_core::{ErrorKind, NameError, PatternError};
 use claviger_engine::{Error, LiveValues};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -19,20 +19,8 @@ pub(crate) struct Failure {
 }
 
 /// The HTTP status of a kind of error.
-pub(crate) fn status_of(kind: ErrorKind) -> StatusCode {
-    match kind {
-        ErrorKind::Invalid => StatusCode::BAD_REQUEST,
-        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ErrorKind::Denied => StatusCode::FORBIDDEN,
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Conflict => StatusCode::CONFLICT,
-        ErrorKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        ErrorKind::Limited => StatusCode::TOO_MANY_REQUESTS,
-        ErrorKind::TimedOut => StatusCode::REQUEST_TIMEOUT,
-        ErrorKind::NoKey | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Full => StatusCode::INSUFFICIENT_STORAGE,
-        ErrorKind::Corrupt | ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
+fn status_of(kind: ErrorKind) -> StatusCode {
+    StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 impl Failure {
@@ -45,17 +33,8 @@ impl Failure {
         Failure::new("invalid_request", StatusCode::BAD_REQUEST, detail)
     }
 
-    pub(crate) fn invalid_json(detail: impl Into<String>) -> Failure {
-        Failure::new("invalid_json", StatusCode::BAD_REQUEST, detail)
-    }
-
     pub(crate) fn invalid_name(detail: impl Into<String>) -> Failure {
         Failure::new("invalid_name", StatusCode::BAD_REQUEST, detail)
-    }
-
-    pub(crate) fn body_too_large(limit: usize) -> Failure {
-        let detail = format!("a request body has at most {limit} bytes");
-        Failure::new("body_too_large", StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
     pub(crate) fn key_in_query() -> Failure {
@@ -148,7 +127,9 @@ fn hint(code: &str) -> Option<&'static str> {
         "invalid_api_key" => "copy the whole key again, from `clv_` to its end",
         "unknown_api_key" => "the key may have been revoked, or belong to another server",
         "key_in_query" => "revoke that key: what stands in a URL ends up in logs",
-        "revision_conflict" => "read it again, then set it with the present revision",
+        "revision_conflict" => {
+            "read again what you wanted to change; if you still want to, send the change with the present revision"
+        }
         "value_too_short" => "set `allowShort` to accept a value that will not be masked",
         "value_is_mask" => "set the value itself, not what logs show in its place",
         "secret_not_found" => "in a space it may be blocked; `DELETE …/secrets/{name}/block` lifts that",
@@ -171,18 +152,28 @@ impl IntoResponse for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Failure {
-        let detail = match &error {
-            Error::Denied { bound: Some(bound), .. } => format!("{error}: {bound}"),
-            _ => error.to_string(),
-        };
         let retry_after = matches!(error.kind(), ErrorKind::Limited | ErrorKind::Unavailable).then_some(1);
         Failure {
             status: status_of(error.kind()),
             code: error.code(),
-            detail,
+            detail: error.detail(),
             current_revision: error.current_revision().map(|revision| revision.0),
             retry_after,
         }
+    }
+}
+
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Failure {
+        let (code, status) = match error {
+            BodyError::TooLarge => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            BodyError::NotJson { .. } => ("invalid_json", StatusCode::BAD_REQUEST),
+            BodyError::CutOff
+            | BodyError::NotAnObject
+            | BodyError::MissingMember { .. }
+            | BodyError::WrongMember { .. } => ("invalid_request", StatusCode::BAD_REQUEST),
+        };
+        Failure::new(code, status, format!("the request's body {error}"))
     }
 }
 
@@ -206,9 +197,13 @@ mod tests {
     fn every_failure_has_a_public_code_of_that_status() {
         let own = [
             Failure::invalid(""),
-            Failure::invalid_json(""),
             Failure::invalid_name(""),
-            Failure::body_too_large(1),
+            Failure::from(BodyError::TooLarge),
+            Failure::from(BodyError::CutOff),
+            Failure::from(BodyError::NotJson { line: 1, column: 0 }),
+            Failure::from(BodyError::NotAnObject),
+            Failure::from(BodyError::MissingMember { member: String::new() }),
+            Failure::from(BodyError::WrongMember { line: 1, column: 1 }),
             Failure::key_in_query(),
             Failure::unsupported_protocol(),
             Failure::denied(""),

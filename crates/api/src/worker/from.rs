@@ -44,12 +44,25 @@ pub enum FrameError {
     UnknownType,
 }
 
+impl FrameError {
+    /// Malformed in the place behind this text.
+    fn after(text: &str) -> FrameError {
+        let last_line = text.rfind('\n').map_or(0, |newline| newline + 1);
+        FrameError::Malformed { line: text.matches('\n').count() + 1, column: text.len() - last_line + 1 }
+    }
+}
+
 impl FromWorker {
     /// Reads one message.
     ///
     /// # Errors
     /// [`FrameError`].
     pub fn parse(text: &str) -> Result<FromWorker, FrameError> {
+        // An array would be taken for the members in their order.
+        let frame = text.trim_ascii_start();
+        if frame.starts_with('[') {
+            return Err(FrameError::after(&text[..text.len() - frame.len()]));
+        }
         // The type may stand anywhere, and text that is passed on cannot be read out of a tagged enum: hence two readings.
         let tag: Tag<'_> = read(text)?;
         match &*tag.kind {

@@ -36,7 +36,10 @@ fn json_in_outcomes_is_passed_on_as_written() {
 #[test]
 fn what_is_no_frame_is_refused_by_position() {
     let canary = "canary-77aa";
-    for text in ["", "[]", "{}", "{\"type\":1}", "{\"type\":\"step\"}", &format!("{{\"type\":\"step\",{canary}")] {
+    for (array, line, column) in [("[]", 1, 1), (" [\"drain\"]", 1, 2), ("\r\n\n\t [\"heartbeat\"]", 3, 3)] {
+        assert_eq!(FromWorker::parse(array).unwrap_err(), FrameError::Malformed { line, column }, "{array}");
+    }
+    for text in ["", "{}", "{\"type\":1}", "{\"type\":\"step\"}", &format!("{{\"type\":\"step\",{canary}")] {
         let error = FromWorker::parse(text).unwrap_err();
         assert!(matches!(error, FrameError::Malformed { .. }), "{text}: {error}");
         assert!(!error.to_string().contains(canary));

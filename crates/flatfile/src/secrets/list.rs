@@ -2,15 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Extension, extract::State, response::Response};
-use claviger_core::{Caller, EnvironmentName, Permission, Scope, SecretName};
-use claviger_engine::vault::{Origin, SecretMetadata};
+use axum::{Extension, extract::State, http::StatusCode, response::Response};
+use claviger_core::{Caller, EnvironmentName, ErrorKind, Permission, Scope, SecretName};
+use claviger_engine::{
+    Error,
+    vault::{Origin, SecretMetadata},
+};
 
 use super::row::{Row, answer};
 use crate::{actor::Actor, actor::is_reserved, app::App, places::PORTION, query::Query, refusal::Refusal};
 
 /// What an audit record says of a delivery.
 const WHAT: &str = "flatfile";
+
+const TOO_MANY: &str = "the listing names more secrets than one audit record holds; narrow the API key to some names or \
+                        spaces, or have a listener of Claviger's own look names up one at a time";
 
 pub(crate) async fn list(
     State(app): State<App>,
@@ -24,10 +30,21 @@ pub(crate) async fn list(
         tracing::info!(role = %caller.role, "secrets were listed without values; a listener needs a runtime key");
         return Ok(answer(&app, &rows));
     }
-    let delivered = app.engine.vault().deliver_all(&caller, &scopes, WHAT).await?;
+    let delivered = app.engine.vault().deliver_all(&caller, &scopes, WHAT).await.map_err(refusal)?;
     let rows: Vec<Row<'_>> =
         delivered.iter().map(|(_, value, found)| Row { value: Some(value), ..row(found) }).collect();
     Ok(answer(&app, &rows))
+}
+
+/// What is too large is the audit record, which names each secret: the listing has too many of them.
+fn refusal(error: Error) -> Refusal {
+    match error {
+        Error::Store(error) if error.kind() == ErrorKind::TooLarge => {
+            tracing::warn!("the audit record of a listing cannot be stored: {error}");
+            Refusal::of_status(StatusCode::PAYLOAD_TOO_LARGE, TOO_MANY)
+        }
+        error => error.into(),
+    }
 }
 
 fn row(found: &SecretMetadata) -> Row<'_> {

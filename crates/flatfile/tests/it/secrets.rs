@@ -379,7 +379,8 @@ async fn a_listing_too_large_for_its_audit_record_is_refused_whole() {
     let refused = house.as_runtime().get(&path).await;
     assert_eq!(refused.refusal(), (413, ""));
     assert!(!refused.body.to_string().contains("canary"), "no value leaves");
-    assert!(refused.body["errors"][0]["message"].as_str().unwrap().contains("1000000"), "{refused:?}");
+    let message = refused.body["errors"][0]["message"].as_str().unwrap();
+    assert!(message.contains("listing") && message.contains("narrow the API key"), "{message}");
     // Whoever gets no values has no such record, and a narrower key has a shorter one.
     assert_eq!(house.as_operator().get(&path).await.data().as_array().unwrap().len(), names.len());
     let narrowed = caller_with(Role::Runtime, Bounds { secrets: vec!["00*".into()], ..Bounds::default() });

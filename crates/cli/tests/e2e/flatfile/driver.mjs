@@ -12,6 +12,9 @@ console.log = (...what) => console.error(...what);
 
 const api = new FlatfileClient(JSON.parse(process.env.CLIENT_OPTIONS ?? "{}"));
 
+/** How far a poller goes back behind the newest event: those that are created at once may be listed in either order. */
+const OVERLAP_MS = 1_000;
+
 /** What the next events ask for: names and options of `event.secrets`. */
 let wanted = [];
 /** What handlers did since the last command. */
@@ -53,20 +56,26 @@ const commands = {
     return values;
   },
 
-  /** Polls for events as the command line's driver did, until so many were handled; the oldest first. */
+  /**
+   * Polls for events as the command line's driver did, until so many were handled; the oldest first. It moves `since`
+   * forward, and remembers only what may be listed again.
+   */
   poll: async ({ query, secrets = [], until }) => {
     [wanted, handled] = [secrets, []];
-    const seen = new Set();
-    const asked = query.since ? { ...query, since: new Date(query.since) } : query;
-    while (seen.size < until) {
+    const recent = new Map();
+    let since = query.since ? Date.parse(query.since) : undefined;
+    for (let count = 0; count < until; await setTimeout(20)) {
       // A server that is away comes back.
+      const asked = since === undefined ? query : { ...query, since: new Date(since) };
       const { data } = await api.events.list(asked).catch(() => ({ data: [] }));
-      const fresh = data.filter((event) => !seen.has(event.id)).reverse();
-      for (const event of fresh) {
-        seen.add(event.id);
+      for (const event of data.filter(({ id }) => !recent.has(id)).reverse()) {
+        const at = new Date(event.createdAt).getTime();
+        recent.set(event.id, at);
+        count += 1;
         await listener.dispatchEvent(event);
+        since = Math.max(since ?? 0, at - OVERLAP_MS);
       }
-      await setTimeout(20);
+      for (const [id, at] of recent) if (at < since) recent.delete(id);
     }
     return handled;
   },
