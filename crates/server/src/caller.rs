@@ -65,7 +65,7 @@ impl FromRequestParts<App> for InEnvironment {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<InEnvironment, Failure> {
         let Authenticated(caller) = Authenticated::from_request_parts(parts, app).await?;
         let name = parameter(parts, "env").await?;
-        let environment = app.engine.access().environment(&caller, &name)?;
+        let environment = app.engine.access().environment(&caller, &name).await?;
         Ok(InEnvironment { caller, environment })
     }
 }

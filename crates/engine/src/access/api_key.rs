@@ -72,7 +72,9 @@ impl Access {
         new: NewApiKey,
     ) -> Result<(ApiKeyMetadata, Zeroizing<String>), Error> {
         self.authorize_everywhere(caller, Permission::ApiKeyWrite).await?;
-        if new.environment.as_ref().is_some_and(|environment| !self.is_visible(caller, environment)) {
+        if let Some(environment) = &new.environment
+            && !self.is_visible(caller, environment).await
+        {
             return Err(Error::EnvironmentNotFound);
         }
         let ttl = rules::check(&new)?;

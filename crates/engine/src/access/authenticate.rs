@@ -2,7 +2,7 @@
 
 use claviger_core::{Caller, Reach};
 use claviger_crypto::{ALL_ENVIRONMENTS, ApiKey, constant_time_eq};
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::{Duration, sleep};
 
 use super::{Access, SYSTEM, known::KnownApiKey};
 use crate::Error;
@@ -12,9 +12,6 @@ const NO_HASH: [u8; 32] = [0; 32];
 
 /// How soon it is noticed that a key has expired.
 const LOOK_AT_CLOCK_EVERY: Duration = Duration::from_secs(1);
-
-/// How long the news of a key that another server made may take.
-const NEWS_WITHIN: Duration = Duration::from_millis(250);
 
 impl Access {
     /// Finds out who presents an API key, and waits for the store if it has to confirm that the key is in force.
@@ -27,7 +24,11 @@ impl Access {
     /// Those of [`Access::authenticate`]; [`Error::Unconfirmed`] only after two seconds.
     pub async fn admit(&self, text: &str) -> Result<Caller, Error> {
         match self.admit_known(text).await {
-            Err(Error::UnknownApiKey) => self.await_news_of(text).await,
+            Err(Error::UnknownApiKey) => {
+                let known =
+                    || Some(self.authenticate(text)).filter(|known| !matches!(known, Err(Error::UnknownApiKey)));
+                self.news_of(known).await.unwrap_or(Err(Error::UnknownApiKey))
+            }
             outcome => outcome,
         }
     }
@@ -44,22 +45,6 @@ impl Access {
             }
             outcome => outcome,
         }
-    }
-
-    async fn await_news_of(&self, text: &str) -> Result<Caller, Error> {
-        let Some(_place) = self.freshness.as_ref().and_then(|freshness| freshness.place()) else {
-            return Err(Error::UnknownApiKey);
-        };
-        let mut changes = self.known.changes();
-        let news = async {
-            loop {
-                match self.authenticate(text) {
-                    Err(Error::UnknownApiKey) => changes.changed().await.map_err(|_| Error::Stopping)?,
-                    outcome => return outcome,
-                }
-            }
-        };
-        timeout(NEWS_WITHIN, news).await.unwrap_or(Err(Error::UnknownApiKey))
     }
 
     /// Finds out who presents an API key. A mistyped key is told apart offline; unknown, wrong and revoked keys get the

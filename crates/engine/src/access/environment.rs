@@ -30,14 +30,15 @@ impl From<StoredEnvironment> for Environment {
 }
 
 impl Access {
-    /// Finds an environment by what somebody wrote.
+    /// Finds an environment by what somebody wrote. Where other servers share the store, one of them may have made it a
+    /// moment ago: it is unknown only after a quarter of a second without news of it.
     ///
     /// # Errors
     /// [`Error::EnvironmentNotFound`] when it cannot exist, does not exist, or is outside the caller's reach: the answer
     /// is the same.
-    pub fn environment(&self, caller: &Caller, name: &str) -> Result<EnvironmentName, Error> {
-        let parsed = name.parse::<EnvironmentName>().ok();
-        parsed.filter(|name| self.is_visible(caller, name)).ok_or(Error::EnvironmentNotFound)
+    pub async fn environment(&self, caller: &Caller, name: &str) -> Result<EnvironmentName, Error> {
+        let name = name.parse::<EnvironmentName>().map_err(|_| Error::EnvironmentNotFound)?;
+        if self.is_visible(caller, &name).await { Ok(name) } else { Err(Error::EnvironmentNotFound) }
     }
 
     /// The environments that the caller reaches, sorted by name.

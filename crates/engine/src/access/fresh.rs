@@ -34,7 +34,7 @@ const TO_SPARE: Duration = Duration::from_millis(200);
 /// How long somebody waits for a confirmation.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Most callers that wait for news of their keys at the same time.
+/// Most callers that wait for news of what they name at the same time.
 const MOST_WAITING: usize = 256;
 
 /// The pause after a barrier that failed.
@@ -56,7 +56,7 @@ pub(super) struct Freshness {
     is_failing: AtomicBool,
     /// Tells of every barrier that is over, whatever came of it.
     tried: watch::Sender<()>,
-    /// Room for those who wait for news of their keys.
+    /// Room for those who wait for news of what they name.
     room: Semaphore,
 }
 
@@ -149,7 +149,7 @@ impl Freshness {
         }
     }
 
-    /// A place among those who wait for news of their keys, if there is one. Every news has each of them looked up again.
+    /// A place among those who wait for news of what they name, if there is one. Every news has each of them look again.
     pub(super) fn place(&self) -> Option<SemaphorePermit<'_>> {
         self.room.try_acquire().ok()
     }

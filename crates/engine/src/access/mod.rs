@@ -10,9 +10,10 @@ mod known_spaces;
 mod rules;
 mod space;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use claviger_core::{Bounds, Caller, EnvironmentName, Permission, Reach, Role};
+use tokio::time::timeout;
 
 pub use api_key::{ApiKeyMetadata, NewApiKey};
 pub use environment::Environment;
@@ -29,6 +30,9 @@ pub const DEFAULT_ENVIRONMENT: &str = "default";
 
 /// The engine's own id as a caller. No API key has it: theirs have eight characters.
 const SYSTEM: &str = "system";
+
+/// How long the news of what another server made may take.
+const NEWS_WITHIN: Duration = Duration::from_millis(250);
 
 /// Environments and API keys, and which spaces there are.
 pub struct Access {
@@ -115,7 +119,7 @@ impl Access {
         environment: &EnvironmentName,
     ) -> Result<(), Error> {
         self.confirm(caller).await?;
-        if !self.is_visible(caller, environment) {
+        if !self.is_visible(caller, environment).await {
             return Err(Error::EnvironmentNotFound);
         }
         if caller.may(permission, environment) {
@@ -151,12 +155,34 @@ impl Access {
     }
 
     /// Whether the environment exists and the caller may know of it. If not, that is counted as a refusal.
-    fn is_visible(&self, caller: &Caller, environment: &EnvironmentName) -> bool {
-        let visible = caller.reaches(environment) && self.known.has_environment(environment);
+    async fn is_visible(&self, caller: &Caller, environment: &EnvironmentName) -> bool {
+        let visible = caller.reaches(environment) && self.comes_to_know(environment).await;
         if !visible {
             self.refusals.count();
         }
         visible
+    }
+
+    /// Whether the environment exists: another server may have made it a moment ago.
+    async fn comes_to_know(&self, environment: &EnvironmentName) -> bool {
+        let is_known = || self.known.has_environment(environment).then_some(());
+        is_known().is_some() || self.news_of(is_known).await.is_some()
+    }
+
+    /// Waits for news of something that another server may have made a moment ago. None at once when nobody shares the store,
+    /// or when many wait already.
+    async fn news_of<T>(&self, look: impl Fn() -> Option<T>) -> Option<T> {
+        let _place = self.freshness.as_ref()?.place()?;
+        let mut changes = self.known.changes();
+        let news = async {
+            loop {
+                match look() {
+                    Some(found) => return Some(found),
+                    None => changes.changed().await.ok()?,
+                }
+            }
+        };
+        timeout(NEWS_WITHIN, news).await.ok().flatten()
     }
 }
 

@@ -45,7 +45,7 @@ async fn environments_and_keys_made_or_revoked_on_one_count_on_the_other() {
     let (store, here) = memory_engine().await;
     let there = store.another_engine().await;
     let environment = here.access().create_environment(&system_caller(), "prod").await.expect("created").name;
-    eventually(async || there.access().environment(&system_caller(), "prod").is_ok()).await;
+    eventually(async || there.access().environment(&system_caller(), "prod").await.is_ok()).await;
     let prod = Scope::environment(environment.clone());
     there.vault().set(&system_caller(), &prod, &name("A"), value("some-value")).await.expect("its data key is there");
 

@@ -248,16 +248,16 @@ async fn a_foreign_environment_answers_as_one_that_is_not_there() {
             vault.describe(&operator, &scope, &name("A")).await.err(),
             vault.list(&operator, &scope, None, 10).await.err(),
             vault.delete(&operator, &scope, &name("A"), None).await.err(),
-            engine.access().environment(&operator, environment).err(),
+            engine.access().environment(&operator, environment).await.err(),
         ];
         for error in errors {
             assert!(matches!(error, Some(Error::EnvironmentNotFound)), "{environment}: {error:?}");
         }
     }
     for text in ["", "..", "default/../prod", "DEFAULT", "all", "default\0"] {
-        assert!(engine.access().environment(&caller(Role::Operator), text).is_err(), "{text:?}");
+        assert!(engine.access().environment(&caller(Role::Operator), text).await.is_err(), "{text:?}");
     }
-    assert!(engine.access().environment(&caller(Role::Operator), "default").is_ok());
+    assert!(engine.access().environment(&caller(Role::Operator), "default").await.is_ok());
 }
 
 #[tokio::test]

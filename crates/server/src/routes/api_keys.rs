@@ -36,7 +36,7 @@ pub(crate) async fn create_api_key(
     Authenticated(caller): Authenticated,
     body::Json(new): body::Json<CreateApiKey>,
 ) -> Result<(StatusCode, Json<CreatedApiKey>), Failure> {
-    let new = read(&app, &caller, new)?;
+    let new = read(&app, &caller, new).await?;
     let (info, key) = app.engine.access().create_api_key(&caller, new).await?;
     Ok((StatusCode::CREATED, Json(CreatedApiKey { api_key: show(&info), key: SecretText::new(key) })))
 }
@@ -56,7 +56,7 @@ pub(crate) async fn revoke_api_key(
     Ok(Json(show(&info)))
 }
 
-fn read(app: &App, caller: &Caller, new: CreateApiKey) -> Result<NewApiKey, Failure> {
+async fn read(app: &App, caller: &Caller, new: CreateApiKey) -> Result<NewApiKey, Failure> {
     let role: Role =
         new.role.parse().map_err(|error: claviger_core::UnknownRole| Failure::invalid(error.to_string()))?;
     let functions = new.functions.map(|ids| ids.iter().map(|id| id.parse()).collect::<Result<Vec<FunctionId>, _>>());
@@ -72,7 +72,7 @@ fn read(app: &App, caller: &Caller, new: CreateApiKey) -> Result<NewApiKey, Fail
     let ttl = new.ttl_seconds.map(Duration::from_secs);
     Ok(NewApiKey {
         role,
-        environment: environment(app, caller, &new.environment)?,
+        environment: environment(app, caller, &new.environment).await?,
         description: new.description,
         bounds,
         ttl,
@@ -80,11 +80,11 @@ fn read(app: &App, caller: &Caller, new: CreateApiKey) -> Result<NewApiKey, Fail
 }
 
 /// `None` for every environment.
-fn environment(app: &App, caller: &Caller, word: &str) -> Result<Option<EnvironmentName>, Failure> {
+async fn environment(app: &App, caller: &Caller, word: &str) -> Result<Option<EnvironmentName>, Failure> {
     if word == ALL {
         return Ok(None);
     }
-    Ok(Some(app.engine.access().environment(caller, word)?))
+    Ok(Some(app.engine.access().environment(caller, word).await?))
 }
 
 fn show(info: &ApiKeyMetadata) -> ApiKey {

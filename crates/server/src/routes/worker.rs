@@ -36,7 +36,7 @@ pub(crate) async fn connect_worker(
     if headers.contains_key(header::ORIGIN) {
         return Err(Failure::denied("a browser cannot be a worker"));
     }
-    let environment = app.engine.access().environment(&caller, own_environment(&caller))?;
+    let environment = app.engine.access().environment(&caller, own_environment(&caller)).await?;
     app.engine.access().authorize(&caller, Permission::FunctionServe, &environment).await?;
     let upgrade = upgrade.map_err(|_| Failure::invalid("this route takes WebSocket connections only"))?;
     let upgrade = upgrade

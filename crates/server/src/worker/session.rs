@@ -61,11 +61,7 @@ impl From<Error> for Closing {
             ErrorKind::Internal | ErrorKind::Corrupt | ErrorKind::NoKey => 1011,
             _ => 4400,
         };
-        let detail = match &error {
-            Error::Denied { bound: Some(bound), .. } => format!("{error}: {bound}"),
-            _ => error.to_string(),
-        };
-        Closing { close_code, error: Some((error.code(), detail)) }
+        Closing { close_code, error: Some((error.code(), error.detail())) }
     }
 }
 
@@ -114,7 +110,7 @@ async fn register(
     };
     let hello = hello.map_err(|_| Closing::protocol("timeout", "there was no `hello` in time"))??;
     let name = hello.environment.as_deref().unwrap_or(own_environment(caller));
-    let environment = app.engine.access().environment(caller, name)?;
+    let environment = app.engine.access().environment(caller, name).await?;
     let registration = decode::registration(*hello, environment)?;
     let registered = Registered {
         environment: registration.environment.clone(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use claviger_core::{Permission, Role};
+use claviger_core::{Permission, Role, Scope};
 use claviger_engine::{
     Engine, Error,
     access::system_caller,
@@ -12,7 +12,7 @@ use claviger_store::Stream;
 use tokio::time::{Instant, sleep};
 
 use super::node::{Sea, admitted, api_key, revoke};
-use crate::support::{declared, environment, function, list, memory_engine, name, scope, set, value};
+use crate::support::{caller, declared, environment, function, list, memory_engine, name, scope, set, value};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -174,6 +174,35 @@ async fn a_key_that_was_just_made_elsewhere_is_waited_for() {
     let (began, nobodys) = (Instant::now(), claviger_crypto::ApiKey::generate("default").reveal());
     assert!(matches!(there.access().admit(&nobodys).await, Err(Error::UnknownApiKey)));
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_was_just_made_elsewhere_is_waited_for() {
+    let sea = Sea::new();
+    let (here, node) = (sea.node().engine().await, sea.node());
+    let there = node.engine().await;
+    there.access().fresh().await.expect("confirmed");
+    node.silence(Stream::Access).await;
+    let prod = here.access().create_environment(&system_caller(), "prod").await.expect("created").name;
+    let prod = Scope::environment(prod);
+    let (admin, secret) = (system_caller(), name("A"));
+    let (found, set, ()) = tokio::join!(
+        there.access().environment(&admin, "prod"),
+        there.vault().set(&admin, &prod, &secret, value("some-value")),
+        async {
+            sleep(SECOND / 10).await;
+            node.heal();
+        }
+    );
+    assert_eq!(found.expect("found once the news is there"), prod.environment);
+    set.expect("set once the news is there");
+    let operator = caller(Role::Operator);
+    for (who, name, waits) in [(&admin, "nowhere", true), (&operator, "nowhere", false), (&operator, "..", false)] {
+        let began = Instant::now();
+        let refused = there.access().environment(who, name).await;
+        assert!(matches!(refused, Err(Error::EnvironmentNotFound)), "{refused:?}");
+        assert!(began.elapsed() < SECOND && (began.elapsed() > Duration::ZERO) == waits, "{:?}", began.elapsed());
+    }
 }
 
 #[tokio::test(start_paused = true)]
