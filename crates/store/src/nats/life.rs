@@ -35,12 +35,14 @@ enum Seen {
 pub(super) async fn check(connection: &NatsConnection, known: Option<Incarnation>) -> Result<Option<Incarnation>> {
     let until = Instant::now() + LOOKED_FOR;
     loop {
+        // A look may take long itself while leaders are chosen. The one that decides begins when all that time is over.
+        let began = Instant::now();
         let seen = look(connection).await?;
         match (&seen, known) {
             (Seen::Whole(life), None) => return Ok(Some(*life)),
             (Seen::Whole(life), Some(known)) if *life == known => return Ok(Some(*life)),
             (Seen::New, None) => return Ok(None),
-            _ if Instant::now() >= until => return Err(gone(connection, &seen)),
+            _ if began >= until => return Err(gone(connection, &seen)),
             _ => sleep(jitter(LOOK_EVERY)).await,
         }
     }
@@ -65,16 +67,18 @@ pub(super) async fn find(connection: &NatsConnection, names: &Names) -> Result<I
 }
 
 async fn look(connection: &NatsConnection) -> Result<Seen> {
-    let keyring = streams::find(connection, &Names::of(connection.name(), Stream::Keyring)).await?;
-    if keyring.is_some()
-        && let Some(incarnation) = incarnation::find(connection).await?
-    {
+    if let (_, Some(incarnation)) = look_at_keyring(connection).await? {
         return Ok(Seen::Whole(incarnation));
     }
     let others = Stream::ALL.into_iter().filter(|&stream| stream != Stream::Keyring);
     let others = others.map(async |stream| streams::find(connection, &Names::of(connection.name(), stream)).await);
     let others = try_join_all(others).await?;
     let mut others = others.iter().flatten();
+    // After the others: what they have now was preceded by something in the keyring, whoever is making them.
+    let keyring = match look_at_keyring(connection).await? {
+        (_, Some(incarnation)) => return Ok(Seen::Whole(incarnation)),
+        (keyring, None) => keyring,
+    };
     let is_lost = match keyring {
         None => others.next().is_some(),
         Some(keyring) if keyring.state.last_sequence == 0 => others.any(|other| other.state.last_sequence > 0),
@@ -82,6 +86,13 @@ async fn look(connection: &NatsConnection) -> Result<Seen> {
         Some(_) => false,
     };
     Ok(if is_lost { Seen::WithoutKeyring } else { Seen::New })
+}
+
+/// The keyring's stream, and the incarnation in it.
+async fn look_at_keyring(connection: &NatsConnection) -> Result<(Option<Info>, Option<Incarnation>)> {
+    let keyring = streams::find(connection, &Names::of(connection.name(), Stream::Keyring)).await?;
+    let incarnation = if keyring.is_some() { incarnation::find(connection).await? } else { None };
+    Ok((keyring, incarnation))
 }
 
 fn gone(connection: &NatsConnection, seen: &Seen) -> Error {

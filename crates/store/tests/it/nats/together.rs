@@ -63,8 +63,18 @@ async fn a_barrier_holds_what_another_process_was_acknowledged() {
 async fn those_that_start_together_make_one_store() {
     let cluster = house::cluster().await;
     let options = house::options(cluster.urls());
-    let ledgers = join_all((0..6).map(|_| tokio::spawn(NatsLedger::connect(options.clone())))).await;
-    let ledgers: Vec<NatsLedger> = ledgers.into_iter().map(|ledger| ledger.unwrap().unwrap()).collect();
+    // Each writes as soon as it can, while others still look at what there is.
+    let start = |at: u8| {
+        let options = options.clone();
+        tokio::spawn(async move {
+            let ledger = NatsLedger::connect(options).await.unwrap();
+            append(&ledger, &format!("by-{at}"), &[at]).await.unwrap();
+            ledger
+        })
+    };
+    let ledgers = join_all((0..6).map(start)).await;
+    let ledgers: Vec<NatsLedger> = ledgers.into_iter().map(Result::unwrap).collect();
+    assert_eq!(ledgers[0].subjects(Stream::Runs, &Filter::All).await.unwrap().len(), 6);
     assert!(ledgers.iter().all(|ledger| ledger.incarnation() == ledgers[0].incarnation()));
     assert!(ledgers.iter().all(Ledger::is_shared));
     let other = NatsLedger::connect(NatsOptions { name: house::name(), ..options }).await.unwrap();
