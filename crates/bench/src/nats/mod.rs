@@ -50,7 +50,7 @@ async fn measure_mode(mode: Mode, plan: &Plan, table: &mut Table) -> Result<()> 
 }
 
 fn rows(mode: Mode) -> Vec<String> {
-    (1..=MOST).flat_map(|count| rows_with(mode, count)).chain(secrets::rows(mode)).collect()
+    (1..=MOST).flat_map(|count| rows_with(mode, count)).chain(secrets::rows(mode)).chain(raw::rows(mode)).collect()
 }
 
 /// The rows that need so many processes.

@@ -96,6 +96,15 @@ impl Shelf {
     }
 }
 
+/// What the stream still has for a topic.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Something,
+    /// NATS did not say.
+    Unknown,
+}
+
 /// A hint that waits.
 struct Waiting {
     sequence: u64,
@@ -284,30 +293,27 @@ impl Shared {
         }
     }
 
-    /// Takes up to `limit` hints out of the stream. The second part says whether none is left there.
-    async fn pull(&self, token: &str, limit: usize) -> Result<(Vec<String>, bool)> {
-        let (mut ids, mut from) = (Vec::new(), 0);
-        while ids.len() < limit {
+    /// Takes up to `limit` hints out of the stream.
+    async fn pull(&self, token: &str, limit: usize) -> Result<(Vec<String>, Left)> {
+        let (mut ids, mut from, mut left) = (Vec::new(), 0, Left::Something);
+        while ids.len() < limit && left == Left::Something {
             let mut found = Vec::new();
-            while found.len() < (limit - ids.len()).min(AT_ONCE) {
+            while found.len() < (limit - ids.len()).min(AT_ONCE) && left == Left::Something {
                 match self.next(token, from).await {
                     Ok(Some(waiting)) => {
                         from = waiting.sequence + 1;
                         found.push(waiting);
                     }
-                    Ok(None) => break,
+                    Ok(None) => left = Left::Nothing,
                     // What was found is still taken; the next call will say it again.
                     Err(error) if found.is_empty() && ids.is_empty() => return Err(error),
-                    Err(_) => break,
+                    Err(_) => left = Left::Unknown,
                 }
-            }
-            if found.is_empty() {
-                return Ok((ids, true));
             }
             let claims = join_all(found.iter().map(|waiting| self.claim(waiting))).await;
             ids.extend(found.into_iter().zip(claims).filter(|(_, is_ours)| *is_ours).map(|(waiting, _)| waiting.id));
         }
-        Ok((ids, false))
+        Ok((ids, left))
     }
 
     /// Looks into the stream, if something may have come; says whether there is a hint.
@@ -361,13 +367,13 @@ impl Queue for NatsQueue {
         // What came back was offered before anything that waits.
         let mut ids = take(limit);
         let news = shelf.state.lock().news;
-        let mut is_empty = !shelf.state.lock().may_have_more();
-        while ids.len() < limit && !is_empty {
+        let mut left = if shelf.state.lock().may_have_more() { Left::Something } else { Left::Nothing };
+        while ids.len() < limit && left == Left::Something {
             let pulled;
-            (pulled, is_empty) = self.shared.pull(&topic, limit - ids.len()).await?;
+            (pulled, left) = self.shared.pull(&topic, limit - ids.len()).await?;
             {
                 let mut state = shelf.state.lock();
-                if is_empty {
+                if left == Left::Nothing {
                     state.empty_after = Some(news);
                 }
                 // One that is taken already waits again as soon as it is done.

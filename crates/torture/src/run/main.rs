@@ -91,6 +91,10 @@ async fn torture(plan: &Plan) -> Result<Report> {
     };
     let ((), Raged { faults, rounds }) =
         tokio::join!(load.run(&clients, &recorder, &mut random, stopped.clone()), rage);
+    problems.expect(rounds >= plan.fewest_rounds(), || {
+        let (time, fewest) = (plan.time.as_secs(), plan.fewest_rounds());
+        format!("{rounds} rounds of faults in {time} s say nothing; it takes {fewest}")
+    });
     println!("everything is mended: the last reads, and the ends of runs");
     let looked = timeout(PATIENCE, load.look_at_everything(&clients, &recorder)).await;
     problems.expect(looked.is_ok(), || "not every secret can be read at every server in the end".to_owned());

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use claviger_store::{Ledger, NatsLedger, NatsOptions, NatsQueue, Queue};
 use claviger_testbed::{NatsCluster, NatsServer, Routes, ServerOptions};
+use futures_util::StreamExt;
 
 const LEASE: Duration = Duration::from_secs(600);
 
@@ -99,6 +100,31 @@ async fn processes_that_take_at_the_same_time_share() {
     let mut wanted = ids;
     wanted.sort();
     assert_eq!(taken, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_hint_is_taken_with_three_requests() {
+    let server = NatsServer::start(ServerOptions::default()).await.expect("a server");
+    let node = Node::start(server.urls()).await;
+    node.offer(["x"]).await;
+    let client = async_nats::connect(server.url()).await.expect("a client");
+    let mut heard = client.subscribe(">").await.expect("a subscription");
+    client.publish("begin", "".into()).await.expect("a message");
+    while heard.next().await.expect("a message").subject.as_str() != "begin" {}
+    assert_eq!(node.take(5).await, ["x"]);
+    assert!(node.take(5).await.is_empty());
+    client.publish("end", "".into()).await.expect("a message");
+    let mut requests = Vec::new();
+    loop {
+        let subject = heard.next().await.expect("a message").subject;
+        match subject.strip_prefix("$JS.API.STREAM.MSG.") {
+            Some(request) => requests.push(request.to_owned()),
+            None if subject.as_str() == "end" => break,
+            None => {}
+        }
+    }
+    // The hint, that there is no other, and that it is ours. After that nothing is asked: there are no news.
+    assert_eq!(requests, ["GET.claviger_queue", "GET.claviger_queue", "DELETE.claviger_queue"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
