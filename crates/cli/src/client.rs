@@ -12,7 +12,7 @@ use claviger_core::SpaceName;
 use claviger_crypto::ALL_ENVIRONMENTS;
 use reqwest::{
     Method, Request, Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue},
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH},
     redirect,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -128,6 +128,15 @@ impl Call<'_> {
     pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.request.headers_mut().insert(name, value);
         self
+    }
+
+    /// Has it done only if what is to change is still at this revision, if one is given.
+    pub(crate) fn expecting(self, revision: Option<u64>) -> Self {
+        let tag = revision.and_then(|revision| HeaderValue::from_str(&format!("\"{revision}\"")).ok());
+        match tag {
+            Some(tag) => self.header(IF_MATCH, tag),
+            None => self,
+        }
     }
 
     /// Adds a body. Its buffer is wiped when it was sent.

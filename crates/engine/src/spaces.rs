@@ -196,9 +196,7 @@ impl Spaces {
         let mut known = self.access.settled_space(environment, name).await?;
         loop {
             let present = known.filter(|known| known.stored.is_live()).ok_or(Error::SpaceNotFound)?;
-            if update.expected.is_some_and(|expected| expected != present.last) {
-                return Err(Error::RevisionConflict { current: present.last });
-            }
+            check(update.expected, present.last)?;
             let changed = StoredSpace { metadata: metadata.clone(), ..present.stored.clone() };
             match self.store_change(caller, changed, (SpaceAction::Updated, present.last)).await? {
                 Attempt::Done(space) => return Ok(space),
@@ -207,17 +205,18 @@ impl Spaces {
         }
     }
 
-    /// Deletes a space, and then everything that it has of its own. A failure may leave some of that; deleting the space
-    /// again removes the rest.
+    /// Deletes a space, only at the expected revision if one is given, and then everything that it has of its own. A failure
+    /// may leave some of that; deleting the space again removes the rest, whatever revision is expected.
     ///
     /// # Errors
     /// [`Error::Denied`], [`Error::EnvironmentNotFound`], [`Error::SpaceNotFound`] also for one that was deleted and has
-    /// nothing left, [`Error::Corrupt`], [`Error::TimedOut`], and what the store says.
+    /// nothing left, [`Error::RevisionConflict`], [`Error::Corrupt`], [`Error::TimedOut`], and what the store says.
     pub async fn delete(
         &self,
         caller: &Caller,
         environment: &EnvironmentName,
         name: &SpaceName,
+        expected: Option<Revision>,
     ) -> Result<DeletedSpace, Error> {
         self.access.authorize(caller, Permission::SpaceWrite, environment).await?;
         let scope = Scope { environment: environment.clone(), space: Some(name.clone()) };
@@ -229,6 +228,7 @@ impl Spaces {
                 let deleted = DeletedSpace { space: Space::from(&*present), secrets };
                 return if secrets > 0 { Ok(deleted) } else { Err(Error::SpaceNotFound) };
             }
+            check(expected, present.last)?;
             let change = (SpaceAction::Deleted, present.last);
             // It stays in the memory of every server, and nobody reads its metadata any more.
             let gone = StoredSpace { metadata: no_metadata(), ..present.stored.clone() };
@@ -301,6 +301,14 @@ enum Attempt {
     Done(Space),
     /// Somebody else wrote first: what is there now.
     Raced(Option<Arc<KnownSpace>>),
+}
+
+/// Refuses a change that somebody wanted at another revision.
+fn check(expected: Option<Revision>, current: Revision) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != current => Err(Error::RevisionConflict { current }),
+        _ => Ok(()),
+    }
 }
 
 /// `{}`

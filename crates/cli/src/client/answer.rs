@@ -54,7 +54,7 @@ fn advice(code: &str) -> Option<&'static str> {
     Some(match code {
         "api_key_not_found" => "`claviger apikey list` shows the ids",
         "environment_not_found" => "`claviger env list` shows those that this API key reaches",
-        "revision_conflict" => "`claviger secret get NAME` shows what is there now",
+        "revision_conflict" => "`claviger secret get NAME`, or `claviger space get NAME`, shows what is there now",
         "run_not_found" => "`claviger run list` shows the runs of the environment",
         "secret_not_found" => "`claviger secret list` shows the names",
         "space_not_found" => "`claviger space create NAME` makes one; `claviger space list` shows those that there are",

@@ -3,10 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 use claviger_api::{self as api, DeletedSecret, Secret, SecretList, SetSecret};
 use claviger_core::{SecretName, SpaceName};
-use reqwest::{
-    Method,
-    header::{HeaderValue, IF_MATCH},
-};
+use reqwest::Method;
 
 use super::{
     name,
@@ -199,7 +196,7 @@ async fn set(arguments: SetArgs) -> Result<(), Failure> {
     let call = client.call_at(Method::PUT, space.as_ref(), &["secrets", name.as_str()]).json(&body);
     // The server repeats no value. If it did, it would end here.
     let redactor = secret_value::redactor(&name, &value);
-    let secret: Secret = expecting(call, arguments.cas).send().await.map_err(|failure| failure.redacted(&redactor))?;
+    let secret: Secret = call.expecting(arguments.cas).send().await.map_err(|failure| failure.redacted(&redactor))?;
     if secret.unmaskable {
         say("warning: the value is shorter than 6 bytes, so it is never masked in logs and results");
     }
@@ -243,7 +240,7 @@ async fn delete(arguments: &DeleteArgs) -> Result<(), Failure> {
     let (name, space) = named(&arguments.name, &arguments.place)?;
     let client = Client::new(&arguments.connection)?;
     let call = client.call_at(Method::DELETE, space.as_ref(), &["secrets", name.as_str()]);
-    let deleted: Result<DeletedSecret, Failure> = expecting(call, arguments.cas).send().await;
+    let deleted: Result<DeletedSecret, Failure> = call.expecting(arguments.cas).send().await;
     let deleted = deleted.map_err(|failure| match &space {
         Some(space) if failure.has_code("secret_not_found") => failure.hint(format!(
             "the space has none of its own; if it inherits or blocks it: `claviger secret block` or `unblock`, with `--space \"{space}\"`"
@@ -255,12 +252,4 @@ async fn delete(arguments: &DeleteArgs) -> Result<(), Failure> {
 
 fn named(name: &str, place: &PlaceArgs) -> Result<(SecretName, Option<SpaceName>), Failure> {
     Ok((name::parse(name)?, name::space(place.space.as_deref())?))
-}
-
-pub(super) fn expecting(call: Call<'_>, revision: Option<u64>) -> Call<'_> {
-    let tag = revision.and_then(|revision| HeaderValue::from_str(&format!("\"{revision}\"")).ok());
-    match tag {
-        Some(tag) => call.header(IF_MATCH, tag),
-        None => call,
-    }
 }

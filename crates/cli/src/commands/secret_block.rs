@@ -5,7 +5,7 @@ use claviger_api::Secret;
 use claviger_core::{SecretName, SpaceName};
 use reqwest::Method;
 
-use super::{name, secret::expecting};
+use super::name;
 use crate::{
     args::Connection,
     client::Client,
@@ -43,7 +43,7 @@ async fn change(method: Method, arguments: &BlockArgs, done: &'static str) -> Re
     let space: SpaceName = name::parse(&arguments.space)?;
     let client = Client::new(&arguments.connection)?;
     let call = client.call_in_space(method, &space, &["secrets", secret.as_str(), "block"]);
-    let secret: Secret = expecting(call, arguments.cas).send().await?;
+    let secret: Secret = call.expecting(arguments.cas).send().await?;
     Output::new(arguments.connection.output).item(&secret, |secret| {
         fields([
             (done, Some(secret.name.clone())),

@@ -44,14 +44,16 @@ Examples:
     #[command(after_help = "\
 Examples:
   claviger space update acme --metadata '{\"plan\": \"silver\"}'
-  claviger space update acme --metadata @acme.json")]
+  claviger space update acme --metadata @acme.json
+  claviger space update acme --metadata @acme.json --cas 12")]
     Update(UpdateArgs),
     /// Delete a space, and with it the secrets of its own
     #[command(after_help = "\
 The environment's secrets stay. A space that is created again with the same name begins with what the environment has.
 
 Examples:
-  claviger space delete acme --env prod")]
+  claviger space delete acme --env prod
+  claviger space delete acme --cas 12")]
     Delete(DeleteArgs),
 }
 
@@ -88,6 +90,9 @@ pub(crate) struct UpdateArgs {
     /// One JSON object of at most 8 KiB, in place of the present one; `@FILE` reads a file, `-` standard input
     #[arg(long, value_name = "JSON")]
     metadata: String,
+    /// Update it only if its revision is still this one
+    #[arg(long, value_name = "REVISION")]
+    cas: Option<u64>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -96,6 +101,9 @@ pub(crate) struct UpdateArgs {
 pub(crate) struct DeleteArgs {
     /// Its name
     name: String,
+    /// Delete it only if its revision is still this one
+    #[arg(long, value_name = "REVISION")]
+    cas: Option<u64>,
     #[command(flatten)]
     connection: Connection,
 }
@@ -150,14 +158,16 @@ async fn update(arguments: &UpdateArgs) -> Result<(), Failure> {
     let name: SpaceName = name::parse(&arguments.name)?;
     let body = UpdateSpace { metadata: METADATA.read(&arguments.metadata)? };
     let client = Client::new(&arguments.connection)?;
-    let space: Space = client.call_in_space(Method::PATCH, &name, &[]).json(&body).send().await?;
+    let call = client.call_in_space(Method::PATCH, &name, &[]).json(&body);
+    let space: Space = call.expecting(arguments.cas).send().await?;
     Output::new(arguments.connection.output).item(&space, describe)
 }
 
 async fn delete(arguments: &DeleteArgs) -> Result<(), Failure> {
     let name: SpaceName = name::parse(&arguments.name)?;
     let client = Client::new(&arguments.connection)?;
-    let deleted: DeletedSpace = client.call_in_space(Method::DELETE, &name, &[]).send().await?;
+    let call = client.call_in_space(Method::DELETE, &name, &[]);
+    let deleted: DeletedSpace = call.expecting(arguments.cas).send().await?;
     Output::new(arguments.connection.output).item(&deleted, |deleted| {
         fields([
             ("deleted", Some(deleted.name.clone())),

@@ -41,7 +41,14 @@ fn a_space_is_created_listed_shown_changed_and_deleted() {
     assert!(yaml.contains("plan: silver"), "{yaml}");
 
     set(&server, &["KEY", "--space", "acme"], "a canary of acme").expect(0);
-    let deleted = server.run(&["space", "delete", "acme"]).expect(0).stdout;
+    let (revision, other) = (space["revision"].to_string(), (space["revision"].as_u64().unwrap() + 1).to_string());
+    let update = ["space", "update", "acme", "--metadata", "{}", "--cas"];
+    for command in [&[&update[..], &[&other]].concat()[..], &["space", "delete", "acme", "--cas", &other]] {
+        server.run(command).expect(5).says("(revision_conflict)").says("`claviger space get NAME`");
+    }
+    let updated = server.run(&[&update[..], &[&revision, "-o", "json"]].concat()).expect(0).json();
+    let revision = updated["revision"].to_string();
+    let deleted = server.run(&["space", "delete", "acme", "--cas", &revision]).expect(0).stdout;
     assert!(deleted.contains("1 deleted"), "{deleted}");
     server.run(&["space", "get", "acme"]).expect(4).says("(space_not_found)");
 }

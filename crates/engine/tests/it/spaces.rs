@@ -35,7 +35,11 @@ pub(crate) async fn create(engine: &Engine, text: &str) -> Space {
 }
 
 pub(crate) async fn delete(engine: &Engine, text: &str) -> Result<DeletedSpace, Error> {
-    engine.spaces().delete(&system_caller(), &environment(), &space(text)).await
+    delete_at(engine, text, None).await
+}
+
+async fn delete_at(engine: &Engine, text: &str, expected: Option<Revision>) -> Result<DeletedSpace, Error> {
+    engine.spaces().delete(&system_caller(), &environment(), &space(text), expected).await
 }
 
 pub(crate) async fn get(engine: &Engine, text: &str) -> Result<Space, Error> {
@@ -152,6 +156,23 @@ async fn a_change_can_be_made_at_one_revision_only() {
 }
 
 #[tokio::test]
+async fn a_space_is_deleted_at_the_expected_revision_only() {
+    let (_store, engine) = memory_engine().await;
+    let created = create(&engine, "acme").await.revision;
+    let updated = update(&engine, "acme", "{\"plan\":\"gold\"}").await.expect("updated").revision;
+    for stale in [created, Revision(updated.0 + 1), Revision::ZERO] {
+        let refused = delete_at(&engine, "acme", Some(stale)).await;
+        assert!(matches!(refused, Err(Error::RevisionConflict { current }) if current == updated), "{refused:?}");
+    }
+    assert_eq!(get(&engine, "acme").await.expect("there").revision, updated);
+    delete_at(&engine, "acme", Some(updated)).await.expect("deleted");
+    assert!(is_unknown(delete_at(&engine, "acme", Some(updated)).await), "gone is gone, whatever is expected");
+    let again = create(&engine, "acme").await.revision;
+    let refused = delete_at(&engine, "acme", Some(updated)).await;
+    assert!(matches!(refused, Err(Error::RevisionConflict { current }) if current == again), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_deleted_space_is_remembered_without_its_metadata_and_each_is_heard_of_once() {
     let (store, engine) = memory_engine().await;
     for text in ["acme", "beta"] {
@@ -190,7 +211,7 @@ async fn names_are_told_apart_and_stand_in_their_own_environment() {
     assert!(!engine.access().has_space(&prod, &space("acme")));
     assert!(is_unknown(engine.spaces().get(&system_caller(), &prod, &space("acme")).await));
     engine.spaces().create(&system_caller(), &prod, new("acme")).await.expect("another one");
-    engine.spaces().delete(&system_caller(), &prod, &space("acme")).await.expect("deleted");
+    engine.spaces().delete(&system_caller(), &prod, &space("acme"), None).await.expect("deleted");
     assert_eq!(list(&engine).await.len(), names.len());
     let nowhere = engine.spaces().create(&system_caller(), &"nowhere".parse().expect("a name"), new("acme")).await;
     assert!(matches!(nowhere, Err(Error::EnvironmentNotFound)), "{nowhere:?}");
@@ -253,7 +274,11 @@ async fn roles_may_what_they_may() {
         let nothing = UpdateSpace { metadata: json("{}"), expected: None };
         let updated = spaces.update(&caller, &environment(), &space("acme"), nothing).await;
         assert_eq!(denied(updated.err()), !changes, "{role}");
-        assert_eq!(denied(spaces.delete(&caller, &environment(), &space(&other)).await.err()), !changes, "{role}");
+        assert_eq!(
+            denied(spaces.delete(&caller, &environment(), &space(&other), None).await.err()),
+            !changes,
+            "{role}"
+        );
         let foreign: EnvironmentName = "prod".parse().expect("a name");
         let outside = spaces.list(&caller, &foreign, None, 1).await;
         assert!(matches!(outside, Err(Error::EnvironmentNotFound)), "{role}: {outside:?}");

@@ -106,19 +106,27 @@ pub(crate) async fn update_space(
 }
 
 /// Deletes a space, and every secret of its own.
+///
+/// What a failure left of a space that is deleted already goes too, whatever revision is expected.
 #[utoipa::path(
     delete, path = "/v1/environments/{env}/spaces/{space}", tag = "spaces",
     params(
         ("env" = String, Path, description = "An environment", example = "default"),
         ("space" = String, Path, description = "A space of it, percent-encoded", example = "acme"),
+        ("If-Match" = Option<String>, Header, description = "Delete it only at this revision", example = "\"12\""),
     ),
-    responses((status = 200, body = DeletedSpace)),
+    responses(
+        (status = 200, body = DeletedSpace),
+        (status = 409, description = "The revision is another one", content_type = "application/problem+json",
+            body = claviger_api::Problem),
+    ),
 )]
 pub(crate) async fn delete_space(
     State(app): State<App>,
     InSpace { caller, environment, space }: InSpace,
+    headers: HeaderMap,
 ) -> Result<Json<DeletedSpace>, Failure> {
-    let deleted = app.engine.spaces().delete(&caller, &environment, &space).await?;
+    let deleted = app.engine.spaces().delete(&caller, &environment, &space, expected(&headers)?).await?;
     Ok(Json(DeletedSpace {
         name: space.to_string(),
         environment: environment.to_string(),

@@ -89,6 +89,24 @@ async fn metadata_is_replaced_at_one_revision_only() {
 }
 
 #[tokio::test]
+async fn a_space_is_deleted_at_one_revision_only() {
+    let house = House::open().await;
+    let admin = house.admin().await;
+    let one = format!("{SPACES}/acme");
+    let created = admin.post(SPACES, &json!({"name": "acme"})).await;
+    let stale = created.header("etag").unwrap().to_owned();
+    let changed = admin.send(admin.request("PATCH", &one).json(&json!({"metadata": {"plan": "gold"}}))).await;
+    let at = async |tag: &str| admin.send(admin.request("DELETE", &one).header("if-match", tag)).await;
+    let late = at(&stale).await;
+    assert_eq!((late.status, late.code()), (409, "revision_conflict".to_owned()));
+    assert_eq!(late.json()["currentRevision"], changed.json()["revision"]);
+    assert_eq!(at("gold").await.code(), "invalid_request");
+    assert_eq!(admin.get(&one).await.json(), changed.json());
+    assert_eq!(at(changed.header("etag").unwrap()).await.status, 200);
+    assert_eq!(admin.get(&one).await.code(), "space_not_found");
+}
+
+#[tokio::test]
 async fn metadata_is_an_object_of_at_most_8_kib() {
     let house = House::open().await;
     let admin = house.admin().await;

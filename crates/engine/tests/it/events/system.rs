@@ -119,7 +119,7 @@ async fn every_change_of_a_space_is_an_event_of_the_space() {
         .update(&operator, &default(), &acme, UpdateSpace { metadata: metadata("{}"), expected: None })
         .await
         .unwrap();
-    spaces.delete(&operator, &default(), &acme).await.unwrap();
+    spaces.delete(&operator, &default(), &acme, None).await.unwrap();
     let id = &*operator.id;
     for (action, actor, after) in [("created", "system", 0), ("updated", id, 5), ("deleted", id, 5)] {
         let (event, _) = event(&mut subscription).await;

@@ -9,7 +9,7 @@ use super::*;
 
 async fn delete_space(engine: &Engine, scope: &Scope) -> usize {
     let name = scope.space.clone().expect("a space");
-    let deleted = engine.spaces().delete(&system_caller(), &scope.environment, &name).await;
+    let deleted = engine.spaces().delete(&system_caller(), &scope.environment, &name, None).await;
     deleted.expect("the space is deleted").secrets
 }
 
