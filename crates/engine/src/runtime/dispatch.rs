@@ -10,7 +10,7 @@ use std::{
 use claviger_core::{Revision, Timestamp};
 use claviger_store::Stream;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, oneshot};
 
 use super::{
     Function, Runtime,
@@ -65,18 +65,41 @@ impl Reached {
     }
 }
 
-/// How far events have been dispatched. The position that is saved never passes an event whose
-/// effects are not durable.
-#[derive(Clone)]
-pub(crate) struct Progress {
-    streams: Arc<Mutex<BTreeMap<Stream, Reached>>>,
+#[derive(Default)]
+struct Positions {
+    streams: BTreeMap<Stream, Reached>,
     /// The position in the event stream.
-    pub(crate) events: watch::Sender<Revision>,
+    events: Revision,
+    /// Who waits for that to come to a revision.
+    waiting: BTreeMap<Turn, oneshot::Sender<()>>,
+    /// How many have ever waited.
+    waited: u64,
 }
 
-impl Default for Progress {
-    fn default() -> Progress {
-        Progress { streams: Arc::default(), events: watch::Sender::new(Revision::ZERO) }
+/// A revision, and a number that tells apart who waits for it.
+type Turn = (Revision, u64);
+
+impl Positions {
+    fn advance(&mut self, events: Revision) {
+        self.events = events.max(self.events);
+        while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= self.events) {
+            // It may have lost its patience.
+            let _ = first.remove().send(());
+        }
+    }
+}
+
+/// How far events have been dispatched. The position that is saved never passes an event whose
+/// effects are not durable.
+#[derive(Clone, Default)]
+pub(crate) struct Progress(Arc<Mutex<Positions>>);
+
+/// Gives up a turn when it is dropped.
+struct Place<'a>(&'a Progress, Turn);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.0.lock().waiting.remove(&self.1);
     }
 }
 
@@ -90,30 +113,42 @@ impl Progress {
         Ok(Progress::default())
     }
 
+    /// Waits until the event stream was dispatched up to a revision.
+    pub(crate) async fn reaches(&self, revision: Revision) {
+        let (_place, reached) = {
+            let mut positions = self.0.lock();
+            if positions.events >= revision {
+                return;
+            }
+            let (sender, reached) = oneshot::channel();
+            positions.waited += 1;
+            let turn = (revision, positions.waited);
+            positions.waiting.insert(turn, sender);
+            (Place(self, turn), reached)
+        };
+        // Nobody but `advance` takes the sender away.
+        let _ = reached.await;
+    }
+
     fn begin(&self, stream: Stream, revision: Revision) {
-        let mut streams = self.streams.lock();
-        let reached = streams.entry(stream).or_default();
+        let mut positions = self.0.lock();
+        let reached = positions.streams.entry(stream).or_default();
         reached.seen = revision;
         reached.open.insert(revision);
     }
 
     fn done(&self, stream: Stream, revision: Revision) {
-        let mut streams = self.streams.lock();
-        let Some(reached) = streams.get_mut(&stream) else { return };
+        let mut positions = self.0.lock();
+        let Some(reached) = positions.streams.get_mut(&stream) else { return };
         reached.open.remove(&revision);
         let position = reached.position();
-        drop(streams);
         if stream == Stream::Events {
-            self.events.send_if_modified(|known| {
-                let moved = position > *known;
-                *known = position.max(*known);
-                moved
-            });
+            positions.advance(position);
         }
     }
 
     fn positions(&self) -> BTreeMap<Stream, Revision> {
-        self.streams.lock().iter().map(|(stream, reached)| (*stream, reached.position())).collect()
+        self.0.lock().streams.iter().map(|(stream, reached)| (*stream, reached.position())).collect()
     }
 }
 
@@ -128,7 +163,7 @@ impl Runtime {
     pub(crate) async fn dispatch(self) -> Result<(), Error> {
         let from = self.shared.index.reflected(FOLD).await?;
         if let Some(position) = from.get(&Stream::Events) {
-            self.progress.events.send_replace(*position);
+            self.progress.0.lock().advance(*position);
         }
         // Without a position (a new or rebuilt index), events older than the kept runs start nothing:
         // their runs may have been there and be purged.
@@ -259,5 +294,30 @@ impl Runtime {
                 return;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_is_told_once_all_before_is_dispatched_and_leaves_nothing_behind() {
+        let progress = Progress::default();
+        let (mut second, mut ninth) =
+            (Box::pin(progress.reaches(Revision(2))), Box::pin(progress.reaches(Revision(9))));
+        for revision in [1, 2] {
+            progress.begin(Stream::Events, Revision(revision));
+        }
+        assert!(second.as_mut().now_or_never().is_none() && ninth.as_mut().now_or_never().is_none());
+        progress.done(Stream::Events, Revision(2));
+        assert!(second.as_mut().now_or_never().is_none(), "the first is still open");
+        progress.done(Stream::Events, Revision(1));
+        assert!(second.as_mut().now_or_never().is_some() && ninth.as_mut().now_or_never().is_none());
+        assert!(progress.reaches(Revision(2)).now_or_never().is_some());
+        drop(ninth);
+        assert!(progress.0.lock().waiting.is_empty());
     }
 }

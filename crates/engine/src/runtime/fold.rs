@@ -8,7 +8,7 @@ use std::{
 
 use claviger_core::{EnvironmentName, Revision, Timestamp, run::RunId};
 use claviger_store::{Entry, Filter, Op, Record, Stream};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::{Notify, watch};
 
 use super::limits;
@@ -23,6 +23,8 @@ const FOLD: &str = "runs";
 /// Records are gathered for so long before they are written, unless somebody waits for them.
 const GATHER: Duration = Duration::from_millis(40);
 const BATCH: usize = 2_000;
+/// So many are not gathered any longer: a tail that is behind brings them at once, and has more.
+const ENOUGH: usize = 256;
 /// How long a list waits for the index to catch up.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -95,26 +97,26 @@ impl RunIndex {
         }
     }
 
-    /// Takes more records into the batch for a short while: most runs end in it and are written once.
+    /// Takes into the batch what comes in a short while: most runs end in it and are written once. The tail is not asked
+    /// meanwhile, or every commit would wake this task.
     async fn gather<S>(&self, records: &mut claviger_store::Result<Vec<Record>>, tail: &mut S)
     where
         S: futures_util::Stream<Item = Vec<claviger_store::Result<Record>>> + Unpin,
     {
-        let over = tokio::time::sleep(GATHER);
-        tokio::pin!(over);
-        while let Ok(gathered) = records {
-            if gathered.len() >= BATCH {
-                return;
-            }
+        if records.as_ref().is_ok_and(|gathered| gathered.len() < ENOUGH) {
             tokio::select! {
-                () = &mut over => return,
-                () = self.wanted.notified() => return,
-                () = self.shared.stop.cancelled() => return,
-                chunk = tail.next() => match chunk.map(|c| c.into_iter().collect::<Result<Vec<_>, _>>()) {
-                    Some(Ok(more)) => gathered.extend(more),
-                    Some(Err(error)) => *records = Err(error),
-                    None => return,
-                },
+                () = tokio::time::sleep(GATHER) => {}
+                () = self.wanted.notified() => {}
+                () = self.shared.stop.cancelled() => {}
+            }
+        }
+        while let Ok(gathered) = records
+            && gathered.len() < BATCH
+            && let Some(Some(chunk)) = tail.next().now_or_never()
+        {
+            match chunk.into_iter().collect::<Result<Vec<_>, _>>() {
+                Ok(more) => gathered.extend(more),
+                Err(error) => *records = Err(error),
             }
         }
     }

@@ -45,8 +45,7 @@ impl Runtime {
         if after.has_ended() {
             self.timers.forget(after.id);
             self.pool.take_back(after);
-            // Without a listener there is nobody to tell.
-            let _ = self.ended.send(after.id);
+            self.ends.tell(after);
         }
     }
 

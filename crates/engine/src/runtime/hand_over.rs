@@ -42,7 +42,7 @@ impl Runtime {
         };
         match job {
             Ok((job, redactor, live)) => {
-                let deadline = offer.spec.timeout.map(|timeout| {
+                let deadline = offer.slot.spec.timeout.map(|timeout| {
                     let job = (run.environment.clone(), run.id, fence);
                     self.end_job_after(timeout, job)
                 });

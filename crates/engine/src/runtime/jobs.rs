@@ -10,7 +10,7 @@ use claviger_crypto::derive_id;
 use claviger_store::Append;
 
 use super::{
-    Function, FunctionSpec, Outgoing, Runtime,
+    Function, Outgoing, Runtime,
     bodies::{Bodies, Part},
     journal::Cell,
     limits,
@@ -62,19 +62,18 @@ pub(crate) fn made_by(run: RunId, step: &StepId) -> [u8; 16] {
 /// A claim about to be made, with the secrets that go with it.
 pub(crate) struct Offer {
     pub(crate) slot: Slot,
-    pub(crate) spec: Arc<FunctionSpec>,
     pub(crate) prepared: Prepared,
     /// The record of the delivery; none when there is nothing to deliver.
     audit: Vec<Append>,
 }
 
 impl Offer {
-    fn new(vault: &Vault, (slot, spec): (Slot, Arc<FunctionSpec>), prepared: Prepared) -> Offer {
+    fn new(vault: &Vault, slot: Slot, prepared: Prepared) -> Offer {
         let audit = match prepared.delivered().is_empty() {
             true => Vec::new(),
             false => vec![vault.delivery_audit(&prepared)],
         };
-        Offer { slot, spec, prepared, audit }
+        Offer { slot, prepared, audit }
     }
 }
 
@@ -144,21 +143,15 @@ impl Runtime {
 
     /// Resolves the declared secrets for a slot. `None` when a required one is missing.
     async fn offer(&self, slot: Slot, scope: &Scope, run: RunId) -> Result<Option<Offer>, Error> {
-        let Some(spec) = slot.spec().cloned() else { return Ok(None) };
-        let prepared = self.prepare((&slot, &spec), scope, run).await?;
+        let prepared = self.prepare(&slot, scope, run).await?;
         if !prepared.missing_required().is_empty() {
             return Ok(None);
         }
-        Ok(Some(Offer::new(&self.vault, (slot, spec), prepared)))
+        Ok(Some(Offer::new(&self.vault, slot, prepared)))
     }
 
-    async fn prepare(
-        &self,
-        (slot, spec): (&Slot, &FunctionSpec),
-        scope: &Scope,
-        run: RunId,
-    ) -> Result<Prepared, Error> {
-        let request = Request { scope, function: slot.function(), run, declared: &spec.secrets };
+    async fn prepare(&self, slot: &Slot, scope: &Scope, run: RunId) -> Result<Prepared, Error> {
+        let request = Request { scope, function: slot.function(), run, declared: &slot.spec.secrets };
         self.vault.prepare(&slot.session.caller, request).await
     }
 
@@ -184,13 +177,12 @@ impl Runtime {
             self.set_aside(cell, topic);
             return Ok(());
         };
-        let Some(spec) = slot.spec().cloned() else { return Ok(()) };
-        let prepared = self.prepare((&slot, &spec), &scope, id).await?;
+        let prepared = self.prepare(&slot, &scope, id).await?;
         if !prepared.missing_required().is_empty() {
             let missing = prepared.missing_required().to_vec();
             return self.change(cell, Command::Block { missing }).await;
         }
-        let offer = Offer::new(&self.vault, (slot, spec), prepared);
+        let offer = Offer::new(&self.vault, slot, prepared);
         let command = Command::Claim(self.claim(&offer));
         match self.transition(cell, command, offer.audit.clone()).await {
             Ok(Some(applied)) => self.hand_over(cell, offer, applied, None).await,

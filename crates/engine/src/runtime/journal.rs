@@ -124,6 +124,13 @@ impl Journal {
         Some(InUse { cells: self.cells.clone(), run, cell: Some(cell) })
     }
 
+    /// Whether a worker here has the run in hand: what ends it is then told here, once nobody changes it.
+    pub(crate) async fn is_in_hand(&self, run: RunId) -> bool {
+        let Some(cell) = self.known_cell(run) else { return false };
+        let cell = cell.lock().await;
+        cell.job.is_some() && !cell.is_doubtful && cell.run.as_ref().is_some_and(|run| !run.has_ended())
+    }
+
     /// Whether there is such a run.
     pub(crate) async fn has(&self, environment: &EnvironmentName, id: RunId) -> Result<bool, Error> {
         Ok(self.shared.ledger.last(Stream::Runs, &subject(environment, id)).await?.is_some())
@@ -223,7 +230,7 @@ impl Journal {
         cell.is_doubtful = true;
         let mut results = self.shared.ledger.append(batch).await.into_iter();
         let revision = results.next().ok_or(Error::Bug { what: "the ledger answered fewer results" })??;
-        cell.run = Run::fold(before.clone(), id, &entry, revision, now);
+        cell.run = Run::fold(cell.run.take(), id, &entry, revision, now);
         cell.is_doubtful = false;
         Ok(Applied { before, revision, followed: results.map(|result| result.map_err(Error::from)).collect() })
     }

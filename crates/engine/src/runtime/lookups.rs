@@ -135,7 +135,7 @@ impl Runtime {
     async fn home(&self, cell: &mut Cell, session: &Session, (run, fence): JobKey) -> Result<Scope, Error> {
         let held = held_by(cell, session, fence).ok_or(Error::Lost)?;
         let environment = held.slot.environment().clone();
-        if !held.slot.spec().is_some_and(|spec| spec.lookups) {
+        if !held.slot.spec.lookups {
             let function = held.slot.function();
             let bound = Some(format!("the function `{function}` does not declare that it looks secrets up"));
             return Err(self

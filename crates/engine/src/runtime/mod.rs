@@ -11,6 +11,7 @@ mod condition;
 mod connection;
 mod deadline;
 mod dispatch;
+mod ends;
 mod fold;
 mod follow;
 mod frames;
@@ -66,8 +67,8 @@ const PURGE_EVERY: Duration = Duration::from_secs(60);
 const TAKEN_UP_AT_ONCE: usize = 64;
 /// Alarms that ring at the same time.
 const RUNG_AT_ONCE: usize = 256;
-/// Ended runs that a slow listener may lag behind before it has to look for itself.
-const ENDED: usize = 1_024;
+/// How often workers that were told to finish are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Functions, workers and runs. Cheap to clone.
 #[derive(Clone)]
@@ -86,8 +87,7 @@ pub struct Runtime {
     lookers: lookers::Lookers,
     others: others::Others,
     progress: dispatch::Progress,
-    /// Tells of runs that ended.
-    ended: broadcast::Sender<RunId>,
+    ends: ends::Ends,
     /// Names this process in claims.
     process: Arc<str>,
     /// How far changes of spaces had come when it opened.
@@ -113,7 +113,7 @@ impl Runtime {
             lookers: lookers::Lookers::default(),
             others: others::Others::default(),
             progress: dispatch::Progress::resume(&shared).await?,
-            ended: broadcast::Sender::new(ENDED),
+            ends: ends::Ends::default(),
             process: uuid::Uuid::now_v7().simple().to_string().into(),
             opened_at: shared.ledger.bounds(Stream::Access).await?.last,
             shared,
@@ -142,13 +142,9 @@ impl Runtime {
             self.pool.drain(session);
             let _ = session.outbox.send(Outgoing::Drain);
         }
-        let mut ended = self.ended.subscribe();
         let idle = async {
             while sessions.iter().any(|session| session.jobs() > 0) {
-                tokio::select! {
-                    _ = ended.recv() => {}
-                    () = tokio::time::sleep(Duration::from_millis(50)) => {}
-                }
+                tokio::time::sleep(LOOK_EVERY).await;
             }
         };
         let _ = tokio::time::timeout(patience, idle).await;

@@ -186,8 +186,8 @@ impl Runtime {
     fn hear(&self, record: &Record) {
         let Some((environment, id)) = place(&record.subject) else { return };
         self.others.hear(id);
-        if self.ended.receiver_count() > 0 && self.is_end(record) {
-            let _ = self.ended.send(id);
+        if self.ends.are_awaited(id) && self.is_end(record) {
+            self.ends.tell_elsewhere(id);
         }
         let is_news = match self.journal.known_cell(id) {
             // Somebody has it in hand; whether it is we who wrote this is known when that is done.
@@ -228,6 +228,7 @@ impl Runtime {
             self.waits.keep_open(run);
             if run.has_ended() {
                 self.timers.forget(id);
+                self.ends.tell(run);
             }
         }
         Ok(())

@@ -131,6 +131,8 @@ pub(crate) struct Slot {
     pool: Pool,
     topic: Topic,
     pub(crate) session: Arc<Session>,
+    /// What the worker declared for the function.
+    pub(crate) spec: Arc<FunctionSpec>,
 }
 
 impl Slot {
@@ -142,11 +144,6 @@ impl Slot {
     /// The function of the job.
     pub(crate) fn function(&self) -> &FunctionId {
         &self.topic.function
-    }
-
-    /// What the worker declared for the function.
-    pub(crate) fn spec(&self) -> Option<&Arc<FunctionSpec>> {
-        self.session.functions.get(&self.topic.function)
     }
 }
 
@@ -256,12 +253,13 @@ impl Pool {
         for step in 0..ids.len() {
             let at = (*turn + step) % ids.len();
             let Some(entry) = sessions.get_mut(&ids[at]) else { continue };
+            let Some(spec) = entry.session.functions.get(&topic.function) else { continue };
             if entry.credit > 0 && !entry.is_draining && suits(&entry.session.caller) {
                 entry.credit -= 1;
                 *turn = at + 1;
-                let session = entry.session.clone();
+                let (session, spec) = (entry.session.clone(), spec.clone());
                 *inner.running.entry(topic.clone()).or_default() += 1;
-                return Some(Slot { pool: self.clone(), topic: topic.clone(), session });
+                return Some(Slot { pool: self.clone(), topic: topic.clone(), session, spec });
             }
         }
         None

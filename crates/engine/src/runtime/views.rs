@@ -1,16 +1,17 @@
 //! What people see of runs and functions: redacted views only.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use claviger_core::{
     Caller, EnvironmentName, FunctionId, Permission, Revision, Scope, SecretName, SpaceName, Timestamp,
     run::{Command, Delivery, End, Failure, Open, Phase, Run, RunId, StepKind, StepState},
 };
-use tokio::sync::broadcast;
+use tokio::time::{timeout, timeout_at};
 
 use super::{
     Function, FunctionError, Json, Runtime,
     bodies::{Bodies, Part},
+    ends::Ended,
     fold::Listed,
     hand_over::plain_error,
     jobs::run_of,
@@ -20,7 +21,7 @@ use super::{
 };
 use crate::{Error, Page, page, record::summary::Status};
 
-/// How often runs that somebody waits for are looked at without any news: a listener may have lagged behind.
+/// How often runs that somebody waits for are looked at without any news.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// A run, as a list shows it.
@@ -236,57 +237,78 @@ impl Runtime {
         let environment = &scope.environment;
         self.access.authorize(caller, Permission::RunList, environment).await?;
         let deadline = tokio::time::Instant::now() + patience;
-        let (mut ended, mut dispatched) = (self.ended.subscribe(), self.progress.events.subscribe());
-        let wait = tokio::time::timeout_at(deadline, dispatched.wait_for(|reached| *reached >= revision));
-        let is_dispatched = matches!(self.shared.stop.run_until_cancelled(wait).await, Some(Ok(Ok(_))));
+        let wait = timeout_at(deadline, self.progress.reaches(revision));
+        let is_dispatched = matches!(self.shared.stop.run_until_cancelled(wait).await, Some(Ok(())));
         // From here on there is none to come.
         let ids = self.ids_of(scope, event_id);
-        if is_dispatched && ids.iter().any(|id| self.journal.known_cell(*id).is_some()) {
-            // Something is happening to it right now: read it once, when it is over.
-            let news = tokio::time::timeout_at(deadline, self.news_of(&ids, &mut ended));
-            let _ = self.shared.stop.run_until_cancelled(news).await;
-        }
-        let mut runs = self.started_by(environment, &ids).await?;
-        while is_dispatched && !runs.iter().all(Run::has_ended) {
-            let news = self.news_of(&ids, &mut ended);
-            let waited = self.shared.stop.run_until_cancelled(tokio::time::timeout_at(deadline, news)).await;
-            // Also when the time is over: what is answered is how they stand then.
-            for run in runs.iter_mut().filter(|run| !run.has_ended()) {
-                *run = self.journal.load(environment, run.id).await?.ok_or(Error::RunNotFound)?;
-            }
-            if !matches!(waited, Some(Ok(()))) {
-                break;
+        let mut known = HashMap::new();
+        if is_dispatched {
+            let ends = timeout_at(deadline, self.await_ends(environment, &ids, &mut known));
+            if let Some(Ok(Err(error))) = self.shared.stop.run_until_cancelled(ends).await {
+                return Err(error);
             }
         }
-        let runs = runs.iter().map(|run| self.detail(run)).collect::<Result<_, _>>()?;
+        let mut runs = Vec::new();
+        for id in ids {
+            let run = match known.remove(&id) {
+                Some(run) => run,
+                // What is answered is how it stands now.
+                None => self.journal.load(environment, id).await?.map(Arc::new),
+            };
+            runs.extend(run.map(|run| self.detail(&run)).transpose()?);
+        }
         Ok(EventRuns { dispatched: is_dispatched, runs })
     }
 
-    /// Waits until one of the runs may have ended.
-    async fn news_of(&self, runs: &[RunId], ended: &mut broadcast::Receiver<RunId>) {
-        let end = async {
-            loop {
-                match ended.recv().await {
-                    Ok(id) if !runs.contains(&id) => {}
-                    _ => return,
+    /// Waits until all that there are of some runs have ended, and notes each that has, or is not there.
+    async fn await_ends(
+        &self,
+        environment: &EnvironmentName,
+        runs: &[RunId],
+        known: &mut HashMap<RunId, Option<Arc<Run>>>,
+    ) -> Result<(), Error> {
+        // Before the first look, so that no end is missed.
+        let mut ends = self.ends.of(runs.to_vec());
+        for id in runs {
+            if !self.journal.is_in_hand(*id).await {
+                self.note(environment, *id, known).await?;
+            }
+        }
+        while runs.iter().any(|id| !known.contains_key(id)) {
+            match timeout(LOOK_AGAIN, ends.next()).await {
+                Ok(Ended::Here(run)) => drop(known.insert(run.id, Some(run))),
+                Ok(Ended::Elsewhere(id)) => self.note(environment, id, known).await?,
+                Err(_) => {
+                    for id in runs {
+                        self.note(environment, *id, known).await?;
+                    }
                 }
             }
-        };
-        let _ = tokio::time::timeout(LOOK_AGAIN, end).await;
+        }
+        Ok(())
+    }
+
+    /// Notes a run that the ledger knows to have ended, or does not know, unless that is known already.
+    async fn note(
+        &self,
+        environment: &EnvironmentName,
+        id: RunId,
+        known: &mut HashMap<RunId, Option<Arc<Run>>>,
+    ) -> Result<(), Error> {
+        if known.contains_key(&id) {
+            return Ok(());
+        }
+        let run = self.journal.load(environment, id).await?;
+        if run.as_ref().is_none_or(Run::has_ended) {
+            known.insert(id, run.map(Arc::new));
+        }
+        Ok(())
     }
 
     /// The runs that an event may have started, one of each function.
     fn ids_of(&self, scope: &Scope, event_id: &str) -> Vec<RunId> {
         let functions = self.registry.list(&scope.environment);
         functions.iter().map(|function| run_of(scope, &function.spec.id, event_id)).collect()
-    }
-
-    async fn started_by(&self, environment: &EnvironmentName, ids: &[RunId]) -> Result<Vec<Run>, Error> {
-        let mut runs = Vec::new();
-        for id in ids {
-            runs.extend(self.journal.load(environment, *id).await?);
-        }
-        Ok(runs)
     }
 
     fn detail(&self, run: &Run) -> Result<RunDetail, Error> {

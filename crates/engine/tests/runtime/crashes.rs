@@ -7,9 +7,7 @@ use crate::world::{World, function, made, returned, within};
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_goes_on_where_a_lost_one_stopped() {
     let world = World::new().await;
-    let mut first = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = first.job().await;
+    let (mut first, job) = world.worker_with_job().await;
     first.report(&job, vec![returned("charge", "7")]).await;
     let mut second = world.worker(vec![function("payout")], 1).await;
     drop(first);
@@ -79,9 +77,7 @@ async fn events_that_were_not_dispatched_before_a_crash_start_their_runs_after_i
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_gives_jobs_back_for_the_next_start() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (worker, job) = world.worker_with_job().await;
     let started = std::time::Instant::now();
     within(world.engine.close()).await;
     assert!(started.elapsed() < std::time::Duration::from_secs(5));
@@ -92,9 +88,7 @@ async fn closing_gives_jobs_back_for_the_next_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_does_not_wait_for_answers_is_refused() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     // Nothing is answered while the store is full.
     world.cable.fill_up(Some(claviger_store::Stream::Runs));
     worker.send(&job, vec![returned("a", "1")], None);

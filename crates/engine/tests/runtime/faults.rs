@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use claviger_engine::{
     Error,
-    runtime::{CancelReason, Condition, DeclaredSecret, FrameEnd, Known, Made, Outgoing, Retryable, Status},
+    runtime::{CancelReason, Condition, FrameEnd, Known, Made, Outgoing, Retryable, Status},
 };
 use claviger_store::{Filter, Stream};
 
 use crate::{
     cable::Fault,
-    world::{World, admin, declared, env, function, id, json, made, returned, scope, within},
+    world::{World, admin, env, function, id, json, made, needy, returned, scope, within},
 };
 
 async fn refused_more_than(world: &World, count: u64) {
@@ -25,9 +25,7 @@ async fn refused_more_than(world: &World, count: u64) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_could_not_be_given_back_is_given_back_later() {
     let world = World::new().await;
-    let mut first = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = first.job().await;
+    let (first, job) = world.worker_with_job().await;
     world.cable.fill_up(Some(Stream::Runs));
     drop(first);
     refused_more_than(&world, 0).await;
@@ -74,9 +72,7 @@ async fn an_end_that_was_not_answered_frees_the_worker_and_is_followed_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_that_was_not_answered_stops_the_job() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     world.cable.befall(&[Fault::Unanswered]);
     let answer = world.engine.runtime().cancel(&admin(), &env(), job.run, None).await;
     assert!(matches!(answer, Err(Error::Store(_))));
@@ -88,9 +84,7 @@ async fn a_cancellation_that_was_not_answered_stops_the_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_cancels_all_the_same() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     {
         let runtime = world.engine.runtime();
         let (caller, environment) = (admin(), env());
@@ -167,9 +161,7 @@ async fn an_event_on_its_way_starts_a_function_that_gets_another_trigger() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_frame_larger_than_a_record_is_stored_in_parts() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let large = format!("\"{}\"", "x".repeat(250 * 1024));
     let outcomes = (0..6).map(|n| returned(&format!("part {n}"), &large)).collect();
     worker.send(&job, outcomes, Some(FrameEnd::Complete(Some(json(&large)))));
@@ -196,9 +188,7 @@ async fn a_frame_with_too_many_steps_does_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_match_that_no_event_can_meet_is_refused() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let condition = Some(Condition { path: "order".to_owned(), equals: serde_json::json!(7) });
     let wait = Made::Wait { pattern: "payment.done".parse().unwrap(), condition, timeout: None };
     worker.send(&job, vec![made("paid", wait)], None);
@@ -209,9 +199,7 @@ async fn a_match_that_no_event_can_meet_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_wait_of_a_cancelled_run_holds_nothing_up() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let wait = Made::Wait { pattern: "payout.requested".parse().unwrap(), condition: None, timeout: None };
     worker.suspend(&job, vec![made("next", wait)]).await;
     world.engine.runtime().cancel(&admin(), &env(), job.run, None).await.unwrap();
@@ -227,9 +215,7 @@ async fn an_answered_wait_of_a_cancelled_run_holds_nothing_up() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_blocked_run_that_is_cancelled_is_not_revived_by_its_secret() {
     let world = World::new().await;
-    let mut strict = function("payout");
-    strict.secrets = vec![DeclaredSecret { required: true, ..declared("STRIPE_KEY") }];
-    let mut worker = world.worker(vec![strict], 1).await;
+    let mut worker = world.worker(vec![needy("payout", &["STRIPE_KEY"])], 1).await;
     let event = world.emit("payout.requested", "{}").await;
     let run = world.run_with(&event, Status::Blocked).await;
     world.engine.runtime().cancel(&admin(), &env(), run.info.id, None).await.unwrap();

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use claviger_core::{Bounds, Role};
 use claviger_engine::{
     Error,
-    access::NewApiKey,
     runtime::{CancelReason, Outgoing, Status},
 };
 use claviger_store::Stream;
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    nodes::Store,
-    world::{Worker, World, admin, env, listener, scope, within},
+    nodes::{revoke, two_nodes},
+    world::{Worker, World, listener, scope},
 };
 
 /// Sooner than anything that happens only because somebody looks from time to time.
@@ -25,8 +23,7 @@ async fn listener_on(world: &World) -> Worker {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_looked_up_on_a_node_that_died_is_masked_on_another() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     a.set("TOKEN", "first-canary").await;
     let mut first = listener_on(&a).await;
     a.emit("orders.requested", "{}").await;
@@ -45,8 +42,7 @@ async fn what_was_looked_up_on_a_node_that_died_is_masked_on_another() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_does_not_hear_that_its_claim_is_gone_tells_nothing() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     a.set("TOKEN", "some-canary").await;
     let mut first = listener_on(&a).await;
     a.emit("orders.requested", "{}").await;
@@ -65,8 +61,7 @@ async fn a_node_that_does_not_hear_that_its_claim_is_gone_tells_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_hears_promptly_of_a_change_on_another_node() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (_, a, b) = two_nodes().await;
     a.space("acme").await;
     a.set("TOKEN", "of-environment").await;
     let mut worker = listener_on(&b).await;
@@ -82,29 +77,13 @@ async fn a_job_hears_promptly_of_a_change_on_another_node() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_was_revoked_elsewhere_finds_nothing_although_the_tail_is_silent() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (_, a, b) = two_nodes().await;
     a.set("TOKEN", "some-canary").await;
-    let new = NewApiKey {
-        role: Role::Runtime,
-        environment: Some(env()),
-        description: None,
-        bounds: Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() },
-        ttl: None,
-    };
-    let (info, key) = b.engine.access().create_api_key(&admin(), new).await.unwrap();
-    let caller = b.engine.access().admit(&key).await.unwrap();
-    let mut worker = b.worker_of(caller, vec![listener("orders")], 1).await;
+    let (key, mut worker) = b.worker_with_key(listener("orders")).await;
     b.emit("orders.requested", "{}").await;
     let job = worker.job().await;
     b.cable.silence(Some(Stream::Access));
-    within(async {
-        while let Err(error) = a.engine.access().revoke_api_key(&admin(), &info.id).await {
-            assert!(matches!(error, Error::ApiKeyNotFound), "{error}");
-            sleep(Duration::from_millis(1)).await;
-        }
-    })
-    .await;
+    revoke(&a, &key).await;
     sleep(PROMPTLY).await;
     for _ in 0..2 {
         worker.ask(&job, "1", "TOKEN");

@@ -9,19 +9,18 @@ use std::{
     time::Duration,
 };
 
-use claviger_core::{Bounds, Role, Timestamp};
+use claviger_core::Timestamp;
 use claviger_engine::{
-    Clock,
-    access::NewApiKey,
+    Clock, Error,
     events::Frame as EventFrame,
-    runtime::{CancelReason, Known, LEASE, Made, Outgoing, Status},
+    runtime::{CancelReason, HEARTBEAT_EVERY, Known, LEASE, Made, Outgoing, Status},
 };
 use claviger_store::{Filter, Ledger, MemoryLedger, MemoryQueue, Queue, Record, Stream};
 use tokio::time::{Instant, sleep};
 
 use crate::{
     cable::{Fault, random},
-    world::{Worker, World, admin, env, function, id, json, made, returned, scope, within},
+    world::{Worker, World, admin, env, function, id, json, made, needy, returned, scope, within},
 };
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -121,14 +120,31 @@ fn is_end(body: &serde_json::Value) -> bool {
     serde_json::from_value::<Status>(body["summary"]["status"].clone()).unwrap().has_ended()
 }
 
+/// Two engines, and what they share.
+pub(crate) async fn two_nodes() -> (Store, World, World) {
+    let store = Store::new();
+    let (a, b) = (store.node().await, store.node().await);
+    (store, a, b)
+}
+
+/// Revokes a key as soon as this node has heard of it.
+pub(crate) async fn revoke(node: &World, id: &str) {
+    within(async {
+        while let Err(error) = node.engine.access().revoke_api_key(&admin(), id).await {
+            assert!(matches!(error, Error::ApiKeyNotFound), "{error}");
+            sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
+}
+
 async fn payout_worker(world: &World) -> Worker {
     world.worker(vec![function("payout")], 1).await
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_worker_on_one_node_serves_what_another_emits() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     let mut worker = payout_worker(&b).await;
     for _ in 0..3 {
         let began = Instant::now();
@@ -147,8 +163,7 @@ async fn a_worker_on_one_node_serves_what_another_emits() {
 
 #[tokio::test(start_paused = true)]
 async fn whoever_waits_on_another_node_hears_of_the_end_promptly() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (_, a, b) = two_nodes().await;
     let mut worker = payout_worker(&b).await;
     let event = a.emit("payout.requested", "{}").await;
     let job = worker.job().await;
@@ -189,11 +204,8 @@ async fn what_waits_is_handed_to_the_node_that_has_room() {
 
 #[tokio::test(start_paused = true)]
 async fn when_a_node_dies_another_goes_on_where_it_stopped() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let mut first = payout_worker(&a).await;
-    a.emit("payout.requested", "{}").await;
-    let job = first.job().await;
+    let (store, a, b) = two_nodes().await;
+    let (mut first, job) = a.worker_with_job().await;
     first.report(&job, vec![returned("charge", "7")]).await;
     let died_at = Instant::now();
     a.die();
@@ -216,16 +228,12 @@ async fn when_a_node_dies_another_goes_on_where_it_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_takes_longer_than_a_lease_keeps_its_claim() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     let mut first = payout_worker(&a).await;
     let mut second = payout_worker(&b).await;
     a.emit("payout.requested", "{}").await;
     let job = first.job().await;
-    for _ in 0..30 {
-        sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
-        first.connection.heartbeat();
-    }
+    first.beats(30).await;
     first.complete(&job, "7").await;
     assert!(second.inbox.try_recv().is_err());
     store.check(1).await;
@@ -233,8 +241,7 @@ async fn a_job_that_takes_longer_than_a_lease_keeps_its_claim() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_was_cut_off_hears_that_its_claim_is_gone() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     let mut first = payout_worker(&a).await;
     let mut second = payout_worker(&b).await;
     a.emit("payout.requested", "{}").await;
@@ -251,21 +258,18 @@ async fn a_node_that_was_cut_off_hears_that_its_claim_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_the_store_costs_nobody_a_claim() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (store, a, b) = two_nodes().await;
     let mut first = payout_worker(&a).await;
     let mut second = payout_worker(&b).await;
     a.emit("payout.requested", "{}").await;
     let job = first.job().await;
-    for at in 0..30 {
-        match at {
-            5 => [&a, &b].iter().for_each(|node| node.cable.cut()),
-            15 => [&a, &b].iter().for_each(|node| node.cable.mend()),
-            _ => {}
-        }
-        sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
-        first.connection.heartbeat();
-    }
+    first.beats(5).await;
+    a.cable.cut();
+    b.cable.cut();
+    first.beats(10).await;
+    a.cable.mend();
+    b.cable.mend();
+    first.beats(15).await;
     first.complete(&job, "7").await;
     assert!(second.inbox.try_recv().is_err());
     store.check(1).await;
@@ -273,11 +277,8 @@ async fn an_outage_of_the_store_costs_nobody_a_claim() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_closes_hands_its_jobs_on_at_once() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let mut first = payout_worker(&a).await;
-    a.emit("payout.requested", "{}").await;
-    let job = first.job().await;
+    let (store, a, b) = two_nodes().await;
+    let (first, job) = a.worker_with_job().await;
     let mut second = payout_worker(&b).await;
     let began = Instant::now();
     let leave = async {
@@ -293,11 +294,8 @@ async fn a_node_that_closes_hands_its_jobs_on_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cancellation_reaches_the_worker_on_another_node() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let mut worker = payout_worker(&b).await;
-    b.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (store, a, b) = two_nodes().await;
+    let (mut worker, job) = b.worker_with_job().await;
     let began = Instant::now();
     a.engine.runtime().cancel(&admin(), &env(), job.run, None).await.unwrap();
     assert_eq!(worker.cancelled().await, CancelReason::Cancelled);
@@ -312,14 +310,11 @@ async fn a_cancellation_reaches_the_worker_on_another_node() {
 #[tokio::test(start_paused = true)]
 async fn waits_outlive_their_node_with_what_happened_meanwhile() {
     for name in ["payment.done", "system.secret.PAID.created"] {
-        let store = Store::new();
-        let (a, b) = (store.node().await, store.node().await);
+        let (store, a, b) = two_nodes().await;
         // Before the wait: it does not count.
         b.emit("payment.done", "0").await;
         b.set("EARLIER", "some-value-long-enough").await;
-        let mut worker = payout_worker(&a).await;
-        a.emit("payout.requested", "{}").await;
-        let job = worker.job().await;
+        let (mut worker, job) = a.worker_with_job().await;
         let wait = Made::Wait { pattern: name.parse().unwrap(), condition: None, timeout: None };
         worker.suspend(&job, vec![made("paid", wait)]).await;
         a.die();
@@ -379,10 +374,9 @@ async fn a_parent_hears_of_an_end_that_its_node_did_not_live_to_tell() {
     worker.suspend(&parent, vec![made("call", invoke)]).await;
     let child = worker.job().await;
     // By then every node knows of the parent, and that its child goes on.
-    for _ in 0..10 {
-        worker.connection.heartbeat();
-        sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
-    }
+    worker.connection.heartbeat();
+    worker.beats(9).await;
+    sleep(HEARTBEAT_EVERY).await;
     // The child's end is stored, and nothing after it.
     a.cable.befall(&[Fault::None, Fault::Unstored]);
     worker.complete(&child, "7").await;
@@ -403,37 +397,20 @@ async fn a_parent_hears_of_an_end_that_its_node_did_not_live_to_tell() {
 
 #[tokio::test(start_paused = true)]
 async fn an_open_session_of_a_key_that_was_revoked_elsewhere_changes_nothing_although_the_tail_is_silent() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let new = NewApiKey {
-        role: Role::Runtime,
-        environment: Some(env()),
-        description: None,
-        bounds: Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() },
-        ttl: None,
-    };
-    let (info, key) = b.engine.access().create_api_key(&admin(), new).await.unwrap();
-    let caller = b.engine.access().admit(&key).await.unwrap();
-    let mut worker = b.worker_of(caller, vec![function("payout")], 1).await;
+    let (store, a, b) = two_nodes().await;
+    let (key, mut worker) = b.worker_with_key(function("payout")).await;
     b.emit("payout.requested", "{}").await;
     let job = worker.job().await;
     worker.report(&job, vec![returned("charge", "7")]).await;
     b.cable.silence(Some(Stream::Access));
     let revoked_at = Instant::now();
-    loop {
-        match a.engine.access().revoke_api_key(&admin(), &info.id).await {
-            Ok(_) => break,
-            Err(claviger_engine::Error::ApiKeyNotFound) => sleep(Duration::from_millis(1)).await,
-            Err(error) => panic!("{error:?}"),
-        }
-    }
+    revoke(&a, &key).await;
     sleep(PROMPTLY).await;
-    let before = (journals(&*store.ledger).await.concat().len(), events(&store).await);
+    let before = (journals(&*store.ledger).await.concat().len(), events(&store).await.len());
     let send = made("tell", Made::Send { event: "order.paid".parse().unwrap(), data: None });
     worker.send(&job, vec![send], None);
     // Long enough for a lease to be renewed.
-    sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
-    worker.connection.heartbeat();
+    worker.beats(1).await;
     sleep(PROMPTLY * 3).await;
     assert!(worker.inbox.try_recv().is_err(), "nobody can tell yet");
     b.cable.silence(None);
@@ -444,20 +421,17 @@ async fn an_open_session_of_a_key_that_was_revoked_elsewhere_changes_nothing_alt
     worker.connection.heartbeat();
     sleep(PROMPTLY).await;
     assert!(revoked_at.elapsed() < LEASE, "nobody took the run over yet");
-    assert_eq!((journals(&*store.ledger).await.concat().len(), events(&store).await), before);
+    assert_eq!((journals(&*store.ledger).await.concat().len(), events(&store).await.len()), before);
 }
 
-async fn events(store: &Store) -> usize {
-    store.ledger.read(Stream::Events, &Filter::All, claviger_core::Revision::ZERO, 10).await.unwrap().len()
+async fn events(store: &Store) -> Vec<Record> {
+    store.ledger.read(Stream::Events, &Filter::All, claviger_core::Revision::ZERO, 10).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_blocked_run_goes_on_when_the_secret_is_set_on_another_node() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let mut needy = function("payout");
-    needy.secrets = vec![claviger_engine::runtime::DeclaredSecret { name: "PAID".parse().unwrap(), required: true }];
-    let mut worker = a.worker(vec![needy.clone()], 1).await;
+    let (store, a, b) = two_nodes().await;
+    let mut worker = a.worker(vec![needy("payout", &["PAID"])], 1).await;
     let event = a.emit("payout.requested", "{}").await;
     a.run_with(&event, Status::Blocked).await;
     let began = Instant::now();
@@ -470,11 +444,8 @@ async fn a_blocked_run_goes_on_when_the_secret_is_set_on_another_node() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_was_sent_before_its_node_died_is_not_sent_again() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
-    let mut first = payout_worker(&a).await;
-    a.emit("payout.requested", "{}").await;
-    let job = first.job().await;
+    let (store, a, b) = two_nodes().await;
+    let (first, job) = a.worker_with_job().await;
     let send = || made("tell", Made::Send { event: "order.paid".parse().unwrap(), data: Some(json("7")) });
     // The event is stored, and the journal does not say so.
     a.cable.fill_up(Some(Stream::Runs));
@@ -493,7 +464,7 @@ async fn an_event_that_was_sent_before_its_node_died_is_not_sent_again() {
     let Known::Result(Some(sent)) = &ack.steps[0].known else { panic!("{ack:?}") };
     let sent: serde_json::Value = serde_json::from_str(sent.get()).unwrap();
     second.complete(&again, "null").await;
-    let events = store.ledger.read(Stream::Events, &Filter::All, claviger_core::Revision::ZERO, 10).await.unwrap();
+    let events = events(&store).await;
     assert_eq!(events.len(), 2, "what started the run, and what it sent");
     assert_eq!(sent["revision"], events[1].revision.0);
     store.check(1).await;
@@ -501,8 +472,7 @@ async fn an_event_that_was_sent_before_its_node_died_is_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_subscription_on_one_node_gets_what_another_writes_in_order() {
-    let store = Store::new();
-    let (a, b) = (store.node().await, store.node().await);
+    let (_, a, b) = two_nodes().await;
     let patterns = vec!["order.*".parse().unwrap()];
     let mut subscription = b.engine.events().subscribe(&admin(), &env(), patterns, None, None).await.unwrap();
     for at in 0..50 {
@@ -539,10 +509,7 @@ async fn a_clock_that_is_wrong_takes_no_claim_away_and_keeps_no_event_from_its_r
             other.complete(&job, "null").await;
         }
         assert!(began.elapsed() < PROMPTLY);
-        for _ in 0..12 {
-            sleep(claviger_engine::runtime::HEARTBEAT_EVERY).await;
-            first.connection.heartbeat();
-        }
+        first.beats(12).await;
         assert!(second.inbox.try_recv().is_err(), "the claim stands");
         first.complete(&job, "7").await;
         store.check(3).await;

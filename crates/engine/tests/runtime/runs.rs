@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use claviger_engine::{
     Error,
-    runtime::{CancelReason, Known, Retryable, RunFilter, Status},
+    runtime::{CancelReason, FunctionSpec, Known, Retryable, RunFilter, Status},
 };
+use tokio::time::{Instant, sleep};
 
-use crate::world::{World, admin, env, function, returned, within};
+use crate::world::{World, admin, env, function, returned, scope, within};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_starts_a_run_of_each_function_that_it_triggers() {
@@ -116,9 +117,7 @@ async fn attempts_run_out_and_an_error_can_forbid_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_cancelled_while_a_step_runs() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let runtime = world.engine.runtime();
     runtime.cancel(&admin(), &env(), job.run, Some("wrong order".to_owned())).await.unwrap();
     assert_eq!(worker.cancelled().await, CancelReason::Cancelled);
@@ -204,4 +203,30 @@ async fn runs_are_listed_newest_first_by_pages_and_filters() {
     let odd = RunFilter { limit: 2, after: Some("somewhere".to_owned()), ..RunFilter::default() };
     let refused = world.engine.runtime().runs(&admin(), &env(), odd).await;
     assert!(matches!(refused, Err(Error::InvalidCursor)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_runs_hears_of_each_end_at_once() {
+    let world = World::new().await;
+    let report = FunctionSpec { triggers: function("payout").triggers, ..function("report") };
+    let mut worker = world.worker(vec![function("payout"), report], 2).await;
+    let event = world.emit("payout.requested", "{}").await;
+    let (first, second) = (worker.job().await, worker.job().await);
+    let ended_at = async {
+        sleep(Duration::from_millis(300)).await;
+        worker.complete(&first, "7").await;
+        sleep(Duration::from_millis(300)).await;
+        world.engine.runtime().cancel(&admin(), &env(), second.run, None).await.unwrap();
+        Instant::now()
+    };
+    let waited = async {
+        let hour = Duration::from_secs(60 * 60);
+        let runs = world.engine.runtime().event_runs(&admin(), &scope(None), (&event.0, event.1), hour).await.unwrap();
+        let mut ends: Vec<_> = runs.runs.iter().map(|run| (run.info.id == first.run, run.info.status)).collect();
+        ends.sort_by_key(|(is_first, _)| !is_first);
+        assert_eq!(ends, [(true, Status::Completed), (false, Status::Cancelled)]);
+        Instant::now()
+    };
+    let (ended_at, heard_at) = tokio::join!(ended_at, waited);
+    assert!(heard_at.saturating_duration_since(ended_at) < Duration::from_millis(50));
 }

@@ -2,7 +2,7 @@
 
 use claviger_engine::runtime::{Outgoing, Status};
 
-use crate::world::{World, declared, function, returned, secret_version};
+use crate::world::{World, declared, function, needy, returned, secret_version};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_receives_the_declared_secrets_that_are_set() {
@@ -50,9 +50,7 @@ async fn results_are_shown_redacted_and_replayed_true() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_blocked_until_a_required_secret_is_set() {
     let world = World::new().await;
-    let mut payout = function("payout");
-    payout.secrets = vec![claviger_engine::runtime::DeclaredSecret { required: true, ..declared("STRIPE_KEY") }];
-    let mut worker = world.worker(vec![payout], 1).await;
+    let mut worker = world.worker(vec![needy("payout", &["STRIPE_KEY"])], 1).await;
     let event = world.emit("payout.requested", "{}").await;
     let run = world.run_with(&event, Status::Blocked).await;
     assert_eq!(run.info.missing, ["STRIPE_KEY"]);
@@ -110,9 +108,7 @@ async fn a_narrow_key_cannot_declare_what_it_may_not_receive() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_results_are_refused_and_the_run_goes_on() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let large = format!("\"{}\"", "x".repeat(claviger_engine::runtime::MAX_BODY_BYTES));
     worker.send(&job, vec![returned("big", &large)], None);
     let Some(Outgoing::Refused { error, .. }) = crate::world::within(worker.inbox.recv()).await else {
@@ -145,9 +141,7 @@ async fn nothing_leaves_while_the_audit_cannot_be_stored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_worker_did_is_not_lost_while_the_store_is_full() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     world.cable.fill_up(Some(claviger_store::Stream::Runs));
     worker.send(&job, vec![returned("charge", "7")], None);
     tokio::task::yield_now().await;

@@ -1,6 +1,6 @@
 //! Runs work in the space of their event.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use claviger_core::{Bounds, Revision, Timestamp};
 use claviger_engine::{
@@ -8,9 +8,11 @@ use claviger_engine::{
     audit::Fact,
     runtime::{Condition, FunctionSpec, Known, Made, Registration, Status, Trigger},
 };
+use claviger_store::{Append, Expected, Stream, Subject};
+use tokio::time::Instant;
 
 use crate::world::{
-    World, admin, caller, caller_in, declared, env, function, id, json, listener, made, scope, secret_version,
+    World, admin, caller, caller_in, declared, env, function, id, json, made, needy, scope, secret_version,
 };
 
 fn in_spaces(spec: FunctionSpec, spaces: &[&str]) -> FunctionSpec {
@@ -157,9 +159,7 @@ async fn one_id_in_two_places_starts_a_run_in_each() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_is_blocked_by_what_its_space_lacks() {
     let world = world_with(&["acme", "beta"]).await;
-    let mut payout = function("payout");
-    payout.secrets = vec![claviger_engine::runtime::DeclaredSecret { required: true, ..declared("TOKEN") }];
-    let mut worker = world.worker(vec![payout], 8).await;
+    let mut worker = world.worker(vec![needy("payout", &["TOKEN"])], 8).await;
     world.set_in(&scope(Some("beta")), "TOKEN", "of-beta").await;
     let blocked = world.emit_in(Some("acme"), None, ("payout.requested", "{}")).await;
     let run = world.run_in(Some("acme"), &blocked, Status::Blocked).await;
@@ -178,20 +178,48 @@ async fn a_run_is_blocked_by_what_its_space_lacks() {
 async fn a_space_that_goes_takes_with_it_what_it_inherits() {
     let world = world_with(&["acme"]).await;
     world.set("TOKEN", "of-environment").await;
-    let mut payout = listener("payout");
-    payout.secrets = vec![claviger_engine::runtime::DeclaredSecret { required: true, ..declared("TOKEN") }];
+    let payout = FunctionSpec { lookups: true, ..needy("payout", &["TOKEN"]) };
     let mut worker = world.worker(vec![payout], 1).await;
     world.emit_in(Some("acme"), None, ("payout.requested", "{}")).await;
     let job = worker.job().await;
     let waiting = world.emit_in(Some("acme"), None, ("payout.requested", "{}")).await;
     assert!(worker.look_up(&job, "TOKEN").await.is_some());
     let acme = "acme".parse().unwrap();
-    world.engine.spaces().delete(&admin(), &env(), &acme).await.unwrap();
+    world.engine.spaces().delete(&admin(), &env(), &acme, None).await.unwrap();
     worker.changes_to(&job, "TOKEN", None).await;
     worker.complete(&job, "null").await;
     let run = world.run_in(Some("acme"), &waiting, Status::Blocked).await;
     world.space("acme").await;
     assert_eq!(worker.job().await.run, run.info.id);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blocked_run_goes_on_although_nobody_can_tell_whether_others_may() {
+    let world = world_with(&["acme"]).await;
+    let damaged: Vec<String> = (0..8).map(|at| format!("DAMAGED_{at}")).collect();
+    let names: Vec<&str> = damaged.iter().map(String::as_str).collect();
+    let others = world.worker(vec![needy("other", &names)], 1).await;
+    let other = world.emit_in(Some("acme"), None, ("other.requested", "{}")).await;
+    let other = world.run_in(Some("acme"), &other, Status::Blocked).await;
+    world.set("TOKEN", "of-environment").await;
+    let mut worker = world.worker(vec![needy("payout", &["TOKEN"])], 1).await;
+    world.emit_in(Some("acme"), None, ("payout.requested", "{}")).await;
+    let job = worker.job().await;
+    let waiting = world.emit_in(Some("acme"), None, ("payout.requested", "{}")).await;
+    world.engine.spaces().delete(&admin(), &env(), &"acme".parse().unwrap(), None).await.unwrap();
+    worker.complete(&job, "null").await;
+    let run = world.run_in(Some("acme"), &waiting, Status::Blocked).await;
+    for name in names {
+        let subject = Subject::parse(&format!("secret.default.env.{name}")).unwrap();
+        let damage = Append::new(Stream::Secrets, subject, b"damaged".to_vec(), Expected::Absent);
+        world.ledger.append(vec![damage]).await.remove(0).unwrap();
+    }
+    let created_at = Instant::now();
+    world.space("acme").await;
+    assert_eq!(worker.job().await.run, run.info.id);
+    assert!(created_at.elapsed() < Duration::from_secs(1), "at once, not when they are looked at again");
+    assert_eq!(world.run(other.info.id).await.info.status, Status::Blocked);
+    drop(others);
 }
 
 #[tokio::test(flavor = "multi_thread")]

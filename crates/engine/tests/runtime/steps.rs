@@ -17,9 +17,7 @@ fn in_millis(millis: i64) -> Timestamp {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sleeping_run_frees_its_worker_and_goes_on_in_time() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     worker.suspend(&job, vec![returned("a", "1"), made("nap", Made::Sleep { until: in_millis(60) })]).await;
     assert_eq!(world.run(job.run).await.info.status, Status::Sleeping);
     let again = worker.job().await;
@@ -32,9 +30,7 @@ async fn a_sleeping_run_frees_its_worker_and_goes_on_in_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_waits_for_an_event_that_fits() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let wait = Made::Wait {
         pattern: "payment.*".parse().unwrap(),
         condition: Some(Condition { path: "data.order".to_owned(), equals: serde_json::json!(7) }),
@@ -55,9 +51,7 @@ async fn a_run_waits_for_an_event_that_fits() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_between_the_wait_and_the_suspend_is_not_lost() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let wait = Made::Wait { pattern: "payment.done".parse().unwrap(), condition: None, timeout: None };
     worker.report(&job, vec![made("paid", wait)]).await;
     world.emit("payment.done", "{}").await;
@@ -69,9 +63,7 @@ async fn an_event_between_the_wait_and_the_suspend_is_not_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_ends_with_null_when_its_time_is_over() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     let timeout = Some(Duration::from_millis(30));
     let wait = Made::Wait { pattern: "payment.done".parse().unwrap(), condition: None, timeout };
     worker.suspend(&job, vec![made("paid", wait)]).await;
@@ -150,9 +142,7 @@ async fn a_sent_event_is_stored_once_and_starts_functions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_step_that_has_an_outcome_keeps_its_first() {
     let world = World::new().await;
-    let mut worker = world.worker(vec![function("payout")], 1).await;
-    world.emit("payout.requested", "{}").await;
-    let job = worker.job().await;
+    let (mut worker, job) = world.worker_with_job().await;
     worker.report(&job, vec![returned("a", "1")]).await;
     let ack = worker.report(&job, vec![returned("a", "2")]).await;
     assert!(matches!(&ack.steps[0].known, Known::Result(Some(result)) if result.get() == "1"));

@@ -10,10 +10,11 @@ use claviger_core::{
 use claviger_crypto::MasterKey;
 use claviger_engine::{
     Clock, Engine, Names, Parts, WallClock,
+    access::NewApiKey,
     events::NewEvent,
     runtime::{
-        Ack, CancelReason, Connection, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, Job, JobReport,
-        Json, Lookup, LookupSpace, Made, Outcome, Outgoing, Registration, Retryable, RunDetail, Status,
+        Ack, CancelReason, Connection, DeclaredSecret, Frame, FrameEnd, FunctionError, FunctionSpec, HEARTBEAT_EVERY,
+        Job, JobReport, Json, Lookup, LookupSpace, Made, Outcome, Outgoing, Registration, Retryable, RunDetail, Status,
     },
     spaces::NewSpace,
     vault::{SetSecret, Short},
@@ -88,6 +89,12 @@ pub(crate) fn caller_in(spaces: &[&str]) -> Caller {
 
 pub(crate) fn declared(name: &str) -> DeclaredSecret {
     DeclaredSecret { name: name.parse().unwrap(), required: false }
+}
+
+/// A function that cannot do without these secrets.
+pub(crate) fn needy(id: &str, secrets: &[&str]) -> FunctionSpec {
+    let required = |name: &&str| DeclaredSecret { required: true, ..declared(name) };
+    FunctionSpec { secrets: secrets.iter().map(required).collect(), ..function(id) }
 }
 
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
@@ -178,6 +185,29 @@ impl World {
         let registration = Registration { environment: env(), functions, credit, worker: "test".to_owned() };
         let (connection, inbox) = self.engine.runtime().connect(caller, registration).await.unwrap();
         Worker { connection, inbox, jobs: VecDeque::new() }
+    }
+
+    /// A worker that has one job, of an event without data.
+    pub(crate) async fn worker_with_job(&self) -> (Worker, Job) {
+        let mut worker = self.worker(vec![function("payout")], 1).await;
+        self.emit("payout.requested", "{}").await;
+        let job = worker.job().await;
+        (worker, job)
+    }
+
+    /// A worker with a key of its own, which comes first: its id.
+    pub(crate) async fn worker_with_key(&self, function: FunctionSpec) -> (Arc<str>, Worker) {
+        let new = NewApiKey {
+            role: Role::Runtime,
+            environment: Some(env()),
+            description: None,
+            bounds: Bounds { secrets: vec!["*".to_owned()], ..Bounds::default() },
+            ttl: None,
+        };
+        let access = self.engine.access();
+        let (created, key) = access.create_api_key(&admin(), new).await.unwrap();
+        let caller = access.admit(&key).await.unwrap();
+        (created.id, self.worker_of(caller, vec![function], 1).await)
     }
 
     /// The runs of an event once it was dispatched.
@@ -340,6 +370,14 @@ impl Worker {
     pub(crate) async fn look_up(&mut self, job: &Job, name: &str) -> Option<(u64, String)> {
         self.ask(job, "1", name);
         self.found().await.1
+    }
+
+    /// Nothing happens but so many heartbeats.
+    pub(crate) async fn beats(&self, times: u32) {
+        for _ in 0..times {
+            tokio::time::sleep(HEARTBEAT_EVERY).await;
+            self.connection.heartbeat();
+        }
     }
 
     pub(crate) fn send(&self, job: &Job, outcomes: Vec<Outcome>, ending: Option<FrameEnd>) {
