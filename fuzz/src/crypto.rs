@@ -2,16 +2,20 @@
 
 use std::sync::LazyLock;
 
-use claviger_crypto::{ApiKey, Binding, Keyring, MasterKey};
+use claviger_crypto::{ApiKey, Binding, Keyring, MasterKey, sha256};
 
 const ENVIRONMENT: &str = "default";
 const BINDING: Binding<'static> =
     Binding::Secret { environment: ENVIRONMENT, space: None, name: "A", version: 1, metadata: b"" };
+const OTHER_BINDING: Binding<'static> =
+    Binding::Secret { environment: ENVIRONMENT, space: None, name: "A", version: 2, metadata: b"" };
+const VALUE: &[u8] = b"a value that nobody guesses";
 
 struct Genuine {
     master: MasterKey,
     keyring: Keyring,
     record: Vec<u8>,
+    data_key: Vec<u8>,
     envelope: Vec<u8>,
     api_key: String,
 }
@@ -21,9 +25,9 @@ static GENUINE: LazyLock<Genuine> = LazyLock::new(|| {
     let (keyring, record) = Keyring::create(&master);
     let (_, data_key) = keyring.create_data_key(ENVIRONMENT);
     keyring.load_data_key(ENVIRONMENT, &data_key).expect("its own data key");
-    let envelope = keyring.seal(&BINDING, b"a value that nobody guesses").expect("sealed");
+    let envelope = keyring.seal(&BINDING, VALUE).expect("sealed");
     let api_key = ApiKey::generate(ENVIRONMENT).reveal().to_string();
-    Genuine { master, keyring, record, envelope, api_key }
+    Genuine { master, keyring, record, data_key, envelope, api_key }
 });
 
 /// The genuine bytes, changed from a place on that the first byte names; cut there when nothing else follows.
@@ -40,21 +44,44 @@ fn changed(genuine: &[u8], data: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Nothing but the envelope itself opens.
+/// Nothing but the envelope itself opens, and only in its place. What is sealed is what opens.
 pub fn envelope(data: &[u8]) {
     let Genuine { keyring, envelope, .. } = &*GENUINE;
     assert!(keyring.open_sealed(&BINDING, data).is_err());
     let bytes = changed(envelope, data);
-    assert_eq!(keyring.open_sealed(&BINDING, &bytes).is_ok(), bytes == *envelope);
+    assert!(keyring.open_sealed(&OTHER_BINDING, &bytes).is_err());
+    match keyring.open_sealed(&BINDING, &bytes) {
+        Ok(opened) => assert!(bytes == *envelope && opened.expose() == VALUE),
+        Err(_) => assert_ne!(bytes, *envelope),
+    }
+    let sealed = keyring.seal(&BINDING, data).expect("sealed");
+    assert_eq!(keyring.open_sealed(&BINDING, &sealed).expect("it opens").expose(), data);
 }
 
 /// Nothing but the record itself opens, of a keyring or of a data key.
 pub fn keyring(data: &[u8]) {
-    let Genuine { master, keyring, record, .. } = &*GENUINE;
+    let Genuine { master, keyring, record, data_key, .. } = &*GENUINE;
     assert!(Keyring::open(master, data).is_err());
     assert!(keyring.load_data_key(ENVIRONMENT, data).is_err());
     let bytes = changed(record, data);
     assert_eq!(Keyring::open(master, &bytes).is_ok(), bytes == *record);
+    // The checksum needs no key: whoever changes the record can make it fit.
+    let bytes = with_checksum(bytes);
+    match Keyring::open(master, &bytes) {
+        Ok(opened) => assert!(bytes == *record && opened.mac("", data) == keyring.mac("", data)),
+        Err(_) => assert_ne!(bytes, *record),
+    }
+    let bytes = changed(data_key, data);
+    assert!(keyring.load_data_key("other", &bytes).is_err());
+    assert_eq!(keyring.load_data_key(ENVIRONMENT, &bytes).is_ok(), bytes == *data_key);
+}
+
+/// The record with the checksum of its content.
+fn with_checksum(mut record: Vec<u8>) -> Vec<u8> {
+    if let Some((content, checksum)) = record.split_last_chunk_mut::<32>() {
+        *checksum = sha256(content);
+    }
+    record
 }
 
 /// What is read as an API key is printed the same, and what is not is not repeated.

@@ -5,10 +5,11 @@ use std::{
     thread,
 };
 
-use claviger_core::{EnvironmentName, Scope};
+use claviger_core::{EnvironmentName, Scope, secret::Secret};
 use claviger_crypto::{Keyring, MasterKey};
 use claviger_engine::{Engine, Error, Names, Parts, WallClock, access::system_caller, events::Cursor};
 use claviger_store::{Append, Expected, Ledger, MemoryIndex, MemoryLedger, MemoryQueue, Stream, Subject};
+use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 /// What is read as a cursor is printed the same.
@@ -52,29 +53,44 @@ static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| {
         });
         let world = World { runtime, ledger, keyring, engine };
         // Otherwise every record is refused for its signature, and nothing is tried.
-        assert!(is_read(&world, sign(&world.keyring, &subject(), SOUND)), "a sound record is read");
+        assert!(read(&world, sign(&world.keyring, &subject(), SOUND)).is_some(), "a sound record is read");
         Mutex::new(world)
     });
     made.join().expect("the world is made")
 });
 
-/// A secret's record with any body, properly signed, and any bytes as a record, are metadata or corruption.
+/// A secret's record with any body, properly signed, is the metadata that stands there or corruption. Any bytes as a
+/// record are corruption.
 pub fn record(data: &[u8]) {
     let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
-    is_read(&world, sign(&world.keyring, &subject(), data));
-    is_read(&world, data.to_vec());
+    if let Some(read) = read(&world, sign(&world.keyring, &subject(), data)) {
+        tells(&serde_json::from_slice(data).unwrap_or_default(), &read);
+    }
+    assert!(read(&world, data.to_vec()).is_none(), "nobody signed it");
+}
+
+/// The body tells what was read. Members in their order are read too, and unknown ones may be what `Value` cannot hold.
+fn tells(body: &Value, read: &Secret) {
+    let Some(told) = body.get("secret").filter(|told| told.is_object()) else { return };
+    assert_eq!(told["name"], read.name.as_str());
+    assert_eq!(told["environment"], read.scope.environment.as_str());
+    assert_eq!(told.get("description").and_then(Value::as_str), read.description.as_deref());
+    assert_eq!((&told["latest"], &told["active"]), (&read.latest.into(), &read.active.into()));
+    assert_eq!((&told["created_at"], &told["updated_at"]), (&read.created_at.0.into(), &read.updated_at.0.into()));
+    assert_eq!(told["updated_by"], *read.updated_by);
+    assert_eq!(told["versions"].as_array().map(Vec::len), Some(read.versions.len()));
 }
 
 fn subject() -> Subject {
     Subject::new(&["secret", "default", "env", "A"])
 }
 
-/// Whether the bytes are the record of a secret that is set.
-fn is_read(world: &World, bytes: Vec<u8>) -> bool {
+/// The secret that is set by these bytes as its record.
+fn read(world: &World, bytes: Vec<u8>) -> Option<Secret> {
     world.runtime.block_on(describe(world, bytes))
 }
 
-async fn describe(world: &World, bytes: Vec<u8>) -> bool {
+async fn describe(world: &World, bytes: Vec<u8>) -> Option<Secret> {
     world.ledger.purge(Stream::Secrets, &subject()).await.expect("purged");
     let append = Append::new(Stream::Secrets, subject(), bytes, Expected::Absent);
     world.ledger.append(vec![append]).await.remove(0).expect("appended");
@@ -85,7 +101,7 @@ async fn describe(world: &World, bytes: Vec<u8>) -> bool {
     assert!(matches!(listed, Ok(_) | Err(Error::Corrupt { .. })), "{listed:?}");
     let seen = vault.describe(&system_caller(), &scope, &"A".parse().expect("a name")).await;
     assert!(matches!(seen, Ok(_) | Err(Error::Corrupt { .. } | Error::SecretNotFound)), "{seen:?}");
-    seen.is_ok()
+    seen.ok().map(|listed| listed.secret.secret)
 }
 
 /// Format, code, no record before it, body.

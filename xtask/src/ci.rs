@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::{
     shell,
@@ -25,6 +25,10 @@ pub(crate) fn run(root: &Path) -> Result<()> {
 }
 
 fn dependency_rules(root: &Path) -> Result<Done> {
+    // The fuzz targets stand outside of the workspace, so that no build notices.
+    let metadata = ["metadata", "--locked", "--format-version", "1"];
+    shell::output(shell::command(&root.join("fuzz"), "cargo", &metadata))
+        .context("`fuzz/Cargo.lock` is not up to date, or its crates could not be fetched: run `cargo update --workspace` in `fuzz`")?;
     if !shell::has_program("cargo-deny") {
         return Ok(Done::Skipped("cargo-deny is not installed; tidy has checked the bans".to_owned()));
     }
