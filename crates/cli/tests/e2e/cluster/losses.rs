@@ -1,6 +1,9 @@
 //! Streams that are gone: under a node that serves, and at a start.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use claviger_testbed::NatsServer;
 use reqwest::{Method, StatusCode};
@@ -42,8 +45,9 @@ async fn a_stream_that_is_deleted_under_a_node_is_a_loss_until_it_is_restored() 
     let api = Api::new(&server.api, &key);
     let set = api.set("STRIPE_KEY", "sk_live_123").await;
     nats.kill();
-    let copied = plan.home().join("copy");
-    copy(&nats.store(), &copied);
+    // Of this stream alone: the others go on meanwhile, and would lose what the server has seen of them.
+    let (stored, copied) = (stream_directory(&nats, SECRETS), plan.home().join("copy"));
+    copy(&stored, &copied);
     nats.restart().await.expect("a NATS server that comes back");
     let read = || async { api.answer(api.request(Method::GET, STRIPE_KEY)).await };
     eventually("it reads again", || async { read().await.0.is_success().then_some(()) }).await;
@@ -61,8 +65,7 @@ async fn a_stream_that_is_deleted_under_a_node_is_a_loss_until_it_is_restored() 
     assert!(!streams(&nats).await.contains(&SECRETS.to_owned()), "it is not made anew");
 
     nats.kill();
-    fs::remove_dir_all(nats.store()).expect("it is gone");
-    copy(&copied, &nats.store());
+    copy(&copied, &stored);
     nats.restart().await.expect("a NATS server that comes back");
     eventually("it is served again", || async { read().await.0.is_success().then_some(()) }).await;
     let secret = eventually("strong reads, too", || async {
@@ -72,6 +75,11 @@ async fn a_stream_that_is_deleted_under_a_node_is_a_loss_until_it_is_restored() 
     assert_eq!(secret.await["revision"], set["revision"]);
     assert_eq!(api.set("STRIPE_KEY", "sk_live_456").await["version"], 2);
     server.stop().await;
+}
+
+/// Where NATS keeps a stream of the account that everybody has.
+fn stream_directory(nats: &NatsServer, stream: &str) -> PathBuf {
+    nats.store().join("jetstream/$G/streams").join(stream)
 }
 
 async fn everything_about_secrets_is_refused(api: &Api) {
